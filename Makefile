@@ -1,0 +1,102 @@
+# llmops.maas: `make deploy` and `make test` need Python 3.11+, make and git; everything else is set up here.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The collections that the checkout needs are taken out of this wheel, so that no Galaxy server is needed.
+ANSIBLE_WHEEL := ansible==12.3.0
+INVENTORY ?= inventories/embedded
+PLAYBOOK := $(BIN)/ansible-playbook -i $(INVENTORY)
+ARGS ?=
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runtime: requirements.txt Makefile
+	@echo ">> Python environment in $(VENV) (about 1 min the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "llmops.maas needs Python 3.11 or newer; set PYTHON=/path/to/python3")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python tests/tools/link_collection.py --wheel '$(ANSIBLE_WHEEL)' --collection kubernetes.core
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo ">> Tools for tests and checks"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.runtime ## Prepare the Python environment only
+
+.PHONY: deploy
+deploy: setup ## Deploy the whole platform (INVENTORY=inventories/embedded)
+	@$(PLAYBOOK) site.yml $(ARGS)
+
+.PHONY: status
+status: setup ## Show what is running
+	@$(PLAYBOOK) playbooks/status.yml $(ARGS)
+
+.PHONY: teardown
+teardown: setup ## Remove what site.yml made
+	@$(PLAYBOOK) playbooks/teardown.yml $(ARGS)
+
+.PHONY: down
+down: setup ## Stop the embedded cluster
+	@$(PLAYBOOK) playbooks/embedded_down.yml $(ARGS)
+
+.PHONY: tools
+tools: setup ## Get or build the programs of the embedded cluster, without starting it
+	@$(BIN)/ansible-playbook playbooks/embedded_tools.yml -e '{"maas_embedded_controllers": $(ALL_CONTROLLERS)}' $(ARGS)
+
+# What the tests run for real, more than a deployment needs.
+ALL_CONTROLLERS := ["pilot-discovery", "kserve-manager", "kuadrant-operator", "authorino-operator", "authorino", \
+	"limitador-operator", "prometheus-operator"]
+TYPING := .cache/typing/ansible_collections/llmops
+
+.PHONY: test
+test: lint unit sanity integration molecule ## Run every check and test
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Style, types, Ansible and documentation
+	@echo ">> ruff"
+	@ruff check .
+	@ruff format --check --quiet .
+	@echo ">> mypy"
+	@mkdir -p $(TYPING) && ln -sfn $(CURDIR) $(TYPING)/maas
+	@mypy -p ansible_collections.llmops.maas.plugins
+	@MYPYPATH=roles/embedded_cluster/files mypy -p stand_ins
+	@echo ">> ansible-lint"
+	@ansible-lint
+	@echo ">> documentation and changelog"
+	@antsibull-docs lint-collection-docs --plugin-docs .
+	@antsibull-changelog lint
+
+.PHONY: unit
+unit: $(VENV)/.dev ## Tests that need no server
+	@echo ">> unit tests"
+	@python -m pytest -q tests/unit
+
+.PHONY: sanity
+sanity: $(VENV)/.dev ## ansible-test sanity
+	@echo ">> ansible-test sanity"
+	@tests/tools/sanity.sh
+
+.PHONY: integration
+integration: $(VENV)/.dev tools ## Tests against a real API server and the deployed platform
+	@echo ">> integration tests (about 15 min)"
+	@python -m pytest -q tests/integration --durations=10
+
+.PHONY: molecule
+molecule: $(VENV)/.dev tools ## Molecule scenarios on the embedded cluster
+	@echo ">> molecule"
+	@molecule test --all
+
+.PHONY: clean
+clean: ## Remove what was generated in the checkout
+	@rm -rf $(VENV) .cache build .ansible

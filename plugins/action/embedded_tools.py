@@ -1,0 +1,98 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the module once per build, so that each one shows while it goes on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+MODULE = "llmops.maas.embedded_tools"
+
+
+class ActionModule(ActionBase):
+    """First asks what is missing, then has it made, module by module."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        plan = self._call(arguments, task_vars, check=True)
+        if plan.get("failed") or self._task.check_mode:
+            return plan
+        return self._work(arguments, plan, task_vars)
+
+    def _work(
+        self, arguments: dict[str, Any], plan: dict[str, Any], task_vars: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        result = {**plan, "tools": [item for item in plan["tools"] if item["source"] != "build"], "changed": False}
+        groups = _groups(arguments["tools"], plan["tools"])
+        left = sum(item["seconds"] for group in groups for item in group)
+        if groups:
+            _say(f"{sum(map(len, groups))} tools are missing; having them takes about {_span(left)} on two cores, once")
+        for index, group in enumerate(groups):
+            arguments["prefetch"] = [item["name"] for later in groups[index + 1 :] for item in later]
+            made = self._make(group, arguments, task_vars, left)
+            if made.get("failed"):
+                return made
+            left -= sum(item["seconds"] for item in group)
+            # A network that let no release through is not asked again.
+            if made["notes"]:
+                arguments["download"] = "never"
+            result["paths"] = {**result["paths"], **made["paths"]}
+            for key in ("tools", "missing", "notes"):
+                result[key] = [*result[key], *made[key]]
+            result["changed"] = result["changed"] or made["changed"]
+        return result
+
+    def _make(
+        self, group: list[dict[str, Any]], arguments: dict[str, Any], task_vars: dict[str, Any] | None, left: float
+    ) -> dict[str, Any]:
+        names = ", ".join(item["name"] for item in group)
+        expected = sum(item["seconds"] for item in group)
+        _say(f"{names} {group[0]['version']}: about {_span(expected)} ({_span(left)} for all that is left)")
+        begin = time.monotonic()
+        made = self._call({**arguments, "only": [item["name"] for item in group]}, task_vars, check=False)
+        spent = _span(time.monotonic() - begin)
+        if made.get("failed"):
+            _say(f"{names}: failed after {spent}")
+        elif made["missing"]:
+            _say(f"{names}: could not be had ({spent}), going on without")
+        else:
+            how = {"download": "downloaded", "build": "built"}.get(made["tools"][0]["source"], "found")
+            _say(f"{names}: {how} in {spent}")
+        return made
+
+    def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None, *, check: bool) -> dict[str, Any]:
+        before = self._task.check_mode
+        self._task.check_mode = check
+        try:
+            done: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        finally:
+            self._task.check_mode = before
+        return done
+
+
+def _groups(catalogue: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """What has to be made, tools of one module together, in the order of the catalogue."""
+    modules = {item["name"]: item["module"] for item in catalogue}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for item in tools:
+        if item["source"] == "build":
+            groups.setdefault(modules[item["name"]], []).append(item)
+    return list(groups.values())
+
+
+def _span(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole} s" if whole < 90 else f"{round(whole / 60)} min"
+
+
+def _say(text: str) -> None:
+    # On standard error, so that callbacks that print JSON stay readable.
+    Display().display(f"  {text}", stderr=True)

@@ -1,0 +1,241 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which cluster, and with which credentials: from module parameters or K8S_AUTH_* variables, never by a guess.
+
+Part of the adapter in `_kube`: these two files alone know the `kubernetes` package.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+KUBERNETES_MISSING = False
+try:
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.config import ConfigException, load_incluster_config, load_kube_config, load_kube_config_from_dict
+except ImportError:
+    KUBERNETES_MISSING = True
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Names and variables as in kubernetes.core, so that module_defaults and AWX credentials carry over.
+AUTH_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "kubeconfig": {"type": "raw"},
+    "context": {"type": "str"},
+    "host": {"type": "str"},
+    "api_key": {"type": "str", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
+    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
+    "client_cert": {"type": "path", "aliases": ["cert_file"]},
+    "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
+    "proxy": {"type": "str"},
+    "in_cluster": {"type": "bool", "default": False},
+}
+_VARIABLES = {
+    "kubeconfig": "K8S_AUTH_KUBECONFIG",
+    "context": "K8S_AUTH_CONTEXT",
+    "host": "K8S_AUTH_HOST",
+    "api_key": "K8S_AUTH_API_KEY",
+    "username": "K8S_AUTH_USERNAME",
+    "password": "K8S_AUTH_PASSWORD",
+    "validate_certs": "K8S_AUTH_VERIFY_SSL",
+    "ca_cert": "K8S_AUTH_SSL_CA_CERT",
+    "client_cert": "K8S_AUTH_CERT_FILE",
+    "client_key": "K8S_AUTH_KEY_FILE",
+    "proxy": "K8S_AUTH_PROXY",
+}
+# With a kubeconfig (or in a Pod) from the arguments, these variables speak of another cluster: they are not mixed in.
+_OF_HOST = ("host", "api_key", "username", "password", "validate_certs", "ca_cert", "client_cert", "client_key")
+_FALSE = {"0", "false", "no", "n", "off", "f"}
+
+_HOW_TO_CHOOSE = (
+    "no cluster chosen: set kubeconfig (and context), or host with api_key or client_cert and client_key, or"
+    " in_cluster: true, as module options, as module_defaults of group/llmops.maas.maas, or in the K8S_AUTH_*"
+    " variables. KUBECONFIG and ~/.kube/config are not used unless a context is named"
+)
+
+
+class KubeError(Exception):
+    """Base of all errors of the adapter."""
+
+
+class KubeConfigError(KubeError):
+    """No cluster chosen, or the choice cannot be used."""
+
+
+@dataclass
+class Settings:
+    """Address, TLS and credentials of one API server."""
+
+    configuration: Any
+    basic: str | None = None
+
+    @property
+    def host(self) -> str:
+        return str(self.configuration.host).rstrip("/")
+
+    @property
+    def proxy(self) -> str | None:
+        return self.configuration.proxy or None
+
+    @property
+    def insecure(self) -> bool:
+        return not self.configuration.verify_ssl
+
+    def headers(self) -> dict[str, str]:
+        """Authentication headers, with a token that was refreshed if it had expired."""
+        if self.basic:
+            return {"Authorization": self.basic}
+        settings = self.configuration.auth_settings()
+        return {item["key"]: item["value"] for item in settings.values() if item["in"] == "header" and item["value"]}
+
+    def pool_options(self) -> dict[str, Any]:
+        """Keyword arguments of urllib3.PoolManager."""
+        configuration = self.configuration
+        options: dict[str, Any] = {
+            "cert_reqs": "CERT_REQUIRED" if configuration.verify_ssl else "CERT_NONE",
+            "ca_certs": configuration.ssl_ca_cert if configuration.verify_ssl else None,
+            "cert_file": configuration.cert_file,
+            "key_file": configuration.key_file,
+        }
+        if configuration.assert_hostname is not None:
+            options["assert_hostname"] = configuration.assert_hostname
+        if configuration.tls_server_name:
+            options["server_hostname"] = configuration.tls_server_name
+        return options
+
+
+def load_settings(params: Mapping[str, Any]) -> Settings:
+    """Turn module parameters into Settings. Raises KubeConfigError; sends nothing."""
+    if KUBERNETES_MISSING:
+        raise KubeConfigError("the Python package 'kubernetes' is missing on this host: pip install kubernetes")
+    chosen = _with_variables(params)
+    load = _loader(chosen)
+    configuration = Configuration()
+    try:
+        load(chosen, configuration)
+    except ConfigException as error:
+        raise KubeConfigError(f"the connection to the cluster cannot be set up: {error}") from error
+    _override_tls(chosen, configuration)
+    return Settings(configuration, _basic(chosen))
+
+
+def _with_variables(params: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name) not in (None, "")}
+    in_cluster = bool(given.pop("in_cluster", False))
+    foreign: set[str] = set()
+    if in_cluster:
+        foreign = set(_VARIABLES)
+    elif "kubeconfig" in given or "context" in given:
+        foreign = set(_OF_HOST) | ({"kubeconfig", "context"} if "kubeconfig" in given else set())
+    elif "host" in given:
+        foreign = {"kubeconfig", "context"}
+    merged = {**_variables(foreign), **given}
+    if in_cluster:
+        merged["in_cluster"] = True
+    return merged
+
+
+def _variables(foreign: set[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: os.environ[variable]
+        for name, variable in _VARIABLES.items()
+        if name not in foreign and os.environ.get(variable)
+    }
+    if "validate_certs" in found:
+        found["validate_certs"] = found["validate_certs"].strip().lower() not in _FALSE
+    return found
+
+
+def _loader(chosen: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], None]:
+    ways = [name for name in ("in_cluster", "kubeconfig", "host") if name in chosen]
+    if len(ways) > 1:
+        raise KubeConfigError(f"{' and '.join(ways)} each choose a cluster: set one of them (K8S_AUTH_* count too)")
+    if "in_cluster" in chosen:
+        return _load_in_cluster
+    if "host" in chosen:
+        return _load_host
+    if "kubeconfig" in chosen or "context" in chosen:
+        return _load_kubeconfig
+    raise KubeConfigError(_HOW_TO_CHOOSE)
+
+
+def _load_in_cluster(_chosen: Mapping[str, Any], configuration: Any) -> None:
+    try:
+        load_incluster_config(client_configuration=configuration)
+    except ConfigException as error:
+        raise KubeConfigError(f"in_cluster: this does not run in a Pod with a ServiceAccount ({error})") from error
+
+
+def _load_kubeconfig(chosen: Mapping[str, Any], configuration: Any) -> None:
+    source = chosen.get("kubeconfig")
+    context = chosen.get("context")
+    if isinstance(source, Mapping):
+        load_kube_config_from_dict(
+            dict(source), context=context, client_configuration=configuration, persist_config=False
+        )
+        return
+    path = str(Path(str(source)).expanduser()) if source else None
+    if path and not Path(path).is_file():
+        raise KubeConfigError(f"kubeconfig: there is no file {path}")
+    try:
+        load_kube_config(config_file=path, context=context, client_configuration=configuration, persist_config=False)
+    except ConfigException:
+        raise
+    except Exception as error:  # the package raises whatever its YAML, base64 and file readers raise
+        raise KubeConfigError(
+            f"kubeconfig: {path or 'the default file'} cannot be used: {type(error).__name__}"
+        ) from error
+
+
+def _load_host(chosen: Mapping[str, Any], configuration: Any) -> None:
+    host = str(chosen["host"])
+    if not host.startswith(("https://", "http://")):
+        raise KubeConfigError(f"host: {host!r} is no address: it must begin with https://")
+    ways = [chosen.get("api_key"), chosen.get("client_cert"), chosen.get("username")]
+    if not any(ways):
+        raise KubeConfigError(
+            "host: no credentials; set api_key, or client_cert and client_key, or username and password"
+        )
+    if bool(chosen.get("client_cert")) != bool(chosen.get("client_key")):
+        raise KubeConfigError("client_cert and client_key belong together: set both")
+    if bool(chosen.get("username")) != bool(chosen.get("password")):
+        raise KubeConfigError("username and password belong together: set both")
+    configuration.host = host
+    if chosen.get("api_key"):
+        token = str(chosen["api_key"])
+        # The package calls the scheme by another name since version 36.
+        for scheme in ("authorization", "BearerToken"):
+            configuration.api_key[scheme] = token
+            configuration.api_key_prefix[scheme] = "Bearer"
+    configuration.cert_file = chosen.get("client_cert")
+    configuration.key_file = chosen.get("client_key")
+
+
+def _override_tls(chosen: Mapping[str, Any], configuration: Any) -> None:
+    if "validate_certs" in chosen:
+        configuration.verify_ssl = bool(chosen["validate_certs"])
+    if chosen.get("ca_cert"):
+        configuration.ssl_ca_cert = chosen["ca_cert"]
+    for path in (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file):
+        if path and not Path(path).is_file():
+            raise KubeConfigError(f"TLS: there is no file {path}")
+    # A proxy is used only when asked for: the package would otherwise take it from the environment.
+    configuration.proxy = chosen.get("proxy")
+
+
+def _basic(chosen: Mapping[str, Any]) -> str | None:
+    if not chosen.get("username") or "host" not in chosen:
+        return None
+    pair = f"{chosen['username']}:{chosen['password']}".encode()
+    return "Basic " + base64.b64encode(pair).decode()

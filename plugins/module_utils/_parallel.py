@@ -1,0 +1,26 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Work on many objects at once, with a bound on how many requests are under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WORKERS = 8
+
+
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[tuple[Item, Future[Result]]]:
+    """Call `function` for each item in up to 8 threads; when all are done, return each item with its future, in order.
+
+    `future.result()` returns what the function returned or raises what it raised.
+    """
+    work = list(items)
+    with ThreadPoolExecutor(min(WORKERS, len(work)) or 1) as pool:
+        return list(zip(work, [pool.submit(function, item) for item in work], strict=True))

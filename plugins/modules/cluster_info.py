@@ -1,0 +1,207 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_info
+short_description: Look at a cluster before something is installed on it
+version_added: 0.1.0
+description:
+  - Gives what a preflight check has to know, with a handful of requests.
+  - These are the version of the API server, who asks and what they may not do, storage classes, GPUs, and API groups.
+extends_documentation_fragment:
+  - llmops.maas._kube_auth
+  - llmops.maas._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action_group: {}
+options:
+  permissions:
+    description: Actions to ask about, each with C(verb), C(resource) and, unless it is in the core group, C(group).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      verb:
+        description: The action, such as V(create).
+        type: str
+        required: true
+      resource:
+        description: The resource, in the plural, such as V(deployments).
+        type: str
+        required: true
+      group:
+        description: API group of the resource.
+        type: str
+        default: ""
+      namespace:
+        description: Namespace to ask about. Empty means all of them.
+        type: str
+        default: ""
+  gpu_resource:
+    description: Name of the GPU resource on nodes.
+    type: str
+    default: nvidia.com/gpu
+author:
+  - llmops.maas contributors (@llmops)
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster
+  llmops.maas.cluster_info:
+    permissions:
+      - {verb: create, group: apps, resource: deployments}
+  register: cluster
+
+- name: Refuse a cluster without GPUs
+  ansible.builtin.assert:
+    that: cluster.gpus > 0
+"""
+
+RETURN = r"""
+version:
+  description: Version of the API server, without the leading v and any suffix.
+  type: str
+  returned: success
+  sample: 1.34.4
+user:
+  description: Who the API server takes the caller for.
+  type: str
+  returned: success
+  sample: kubernetes-admin
+denied:
+  description: The actions of O(permissions) that the caller may not do, in words.
+  type: list
+  elements: str
+  returned: success
+  sample: [create clusterroles.rbac.authorization.k8s.io]
+storage_classes:
+  description: Names of the StorageClasses.
+  type: list
+  elements: str
+  returned: success
+default_storage_class:
+  description: Name of the default StorageClass, empty when there is none.
+  type: str
+  returned: success
+nodes:
+  description: Number of nodes that take Pods.
+  type: int
+  returned: success
+gpus:
+  description: Number of GPUs that these nodes offer.
+  type: int
+  returned: success
+api_groups:
+  description: Names of the API groups that the cluster serves.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_AUTHORIZATION = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_AUTHENTICATION = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+def collect(kube: Kube, permissions: list[dict[str, str]], gpu_resource: str) -> dict[str, Any]:
+    """Everything that RETURN describes."""
+    classes = kube.request("GET", "/apis/storage.k8s.io/v1/storageclasses")["items"]
+    nodes = [node for node in kube.request("GET", "/api/v1/nodes")["items"] if not _closed(node)]
+    return {
+        "version": plain_version(kube.request("GET", "/version")["gitVersion"]),
+        "user": _user(kube),
+        "denied": [words for words in (_denied(kube, permission) for permission in permissions) if words],
+        "storage_classes": [item["metadata"]["name"] for item in classes],
+        "default_storage_class": default_class(classes),
+        "nodes": len(nodes),
+        "gpus": sum(int(node["status"].get("allocatable", {}).get(gpu_resource, 0)) for node in nodes),
+        "api_groups": [group["name"] for group in kube.request("GET", "/apis")["groups"]],
+    }
+
+
+def plain_version(git_version: str) -> str:
+    """``v1.34.4-gke.100`` becomes ``1.34.4``."""
+    match = re.match(r"v?(\d+(?:\.\d+)*)", git_version)
+    return match[1] if match else git_version
+
+
+def default_class(classes: list[Mapping[str, Any]]) -> str:
+    """Name of the default StorageClass, or an empty string.
+
+    Of several the newest counts, as in Kubernetes' admission plugin DefaultStorageClass.
+    """
+    defaults = [item for item in classes if (item["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"]
+    newest = sorted(defaults, key=lambda item: str(item["metadata"].get("creationTimestamp", "")))
+    return str(newest[-1]["metadata"]["name"]) if newest else ""
+
+
+def _closed(node: Mapping[str, Any]) -> bool:
+    return bool(node.get("spec", {}).get("unschedulable", False))
+
+
+def _user(kube: Kube) -> str:
+    try:
+        review = kube.request(
+            "POST", _AUTHENTICATION, body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        )
+    except ApiError:  # served since Kubernetes 1.28 only
+        return "the user of this connection"
+    return str(review["status"]["userInfo"].get("username", "unknown"))
+
+
+def _denied(kube: Kube, permission: Mapping[str, str]) -> str:
+    """The permission in words when it is refused, else an empty string."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": dict(permission)},
+    }
+    if kube.request("POST", _AUTHORIZATION, body=review)["status"].get("allowed"):
+        return ""
+    group = f".{permission['group']}" if permission["group"] else ""
+    where = f" in namespace {permission['namespace']}" if permission["namespace"] else ""
+    return f"{permission['verb']} {permission['resource']}{group}{where}"
+
+
+def main() -> None:
+    permission = {
+        "verb": {"type": "str", "required": True},
+        "resource": {"type": "str", "required": True},
+        "group": {"type": "str", "default": ""},
+        "namespace": {"type": "str", "default": ""},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **AUTH_ARGUMENTS,
+            "permissions": {"type": "list", "elements": "dict", "default": [], "options": permission},
+            "gpu_resource": {"type": "str", "default": "nvidia.com/gpu"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        kube = Kube.connect(module.params)
+        module.exit_json(changed=False, **collect(kube, module.params["permissions"], module.params["gpu_resource"]))
+    except KubeError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

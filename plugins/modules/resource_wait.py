@@ -1,0 +1,415 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: resource_wait
+short_description: Wait until Kubernetes resources of any kind are ready
+version_added: 0.1.0
+author:
+  - llmops.maas contributors (@llmops)
+description:
+  - Waits for any number of resources of any kinds at once, with one list and one watch per kind and namespace. It
+    returns within moments of the last one becoming ready and never polls.
+  - Each kind has its own rule, and the state that a controller wrote about an older generation of an object never
+    counts.
+  - Deployments, StatefulSets and DaemonSets are ready when they are rolled out completely; Jobs when complete (a
+    failed one fails the task at once); CustomResourceDefinitions when established; Gateways when accepted and
+    programmed; GatewayClasses when accepted; HTTPRoutes and GRPCRoutes when each parent accepted them and resolved
+    their references; Kuadrant, Authorino and Limitador when ready; Kuadrant's policies when accepted and enforced;
+    cert-manager's Certificates and issuers when ready; webhook configurations when every webhook of a Service has a CA
+    bundle; PersistentVolumeClaims when bound; Services when they exist and, if of type LoadBalancer, have an address;
+    Pods when ready or ended well; Namespaces when active; APIServices when available; Prometheuses and Alertmanagers
+    when reconciled and available; Secrets, ConfigMaps, ServiceAccounts, RBAC objects and runtimes when they exist.
+  - For InferenceServices use M(llmops.maas.inference_service_wait).
+extends_documentation_fragment:
+  - llmops.maas._kube_auth
+  - llmops.maas._wait_slices
+  - llmops.maas._attributes
+attributes:
+  check_mode:
+    support: full
+    details: Does not wait; the task is skipped and says so.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action_group:
+    support: full
+options:
+  resources:
+    description: What to wait for.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      api_version:
+        description: Group and version, such as V(apps/v1), or V(v1) for the core group.
+        type: str
+        default: v1
+      kind:
+        description: Kind, such as V(Deployment).
+        type: str
+        required: true
+      name:
+        description: Name of the object. Either this or O(resources[].label_selector).
+        type: str
+      namespace:
+        description: Namespace of the object. Required for namespaced kinds.
+        type: str
+      label_selector:
+        description: Label selector of the objects. At least one must exist.
+        type: str
+      for:
+        description:
+          - What to wait for in place of the kind's own rule.
+          - V(exists), or V(deleted) until there is none any more.
+          - A dictionary with C(condition) and C(status) (default V("True")), or with C(conditions), statuses by
+            condition. With C(reasons), lists of reasons by condition, a condition with one of these reasons is right
+            whatever its status.
+          - A dictionary with C(jmespath), an expression on the object, and C(value), what it must give. Without
+            C(value) anything but null, false and empty will do. Values of Secrets and ConfigMaps cannot be read.
+        type: raw
+      keys:
+        description: For Secrets and ConfigMaps, keys that must have a value.
+        type: list
+        elements: str
+      fail_on_reasons:
+        description:
+          - Reasons of conditions with which to fail without waiting longer, such as V(MissingDependency) of a Kuadrant.
+        type: list
+        elements: str
+        default: []
+  timeout:
+    description: Seconds after which the task fails.
+    type: float
+    default: 300
+  reasons_grace:
+    description: Seconds that a reason in O(resources[].fail_on_reasons) must last before the task fails.
+    type: float
+    default: 5
+  log_lines:
+    description: How many of the last log lines to show of a Pod that keeps a workload from being ready. V(0) for none.
+    type: int
+    default: 20
+seealso:
+  - module: llmops.maas.inference_service_wait
+"""
+
+EXAMPLES = r"""
+- name: Wait for the gateway and for the Deployment that Istio makes for it (Programmed alone does not mean that it
+  runs) llmops.maas.resource_wait:
+    resources:
+      - {api_version: gateway.networking.k8s.io/v1, kind: Gateway, name: kuadrant-gateway, namespace: llm}
+      - {api_version: apps/v1, kind: Deployment, name: kuadrant-gateway-istio, namespace: llm}
+
+- name: Wait for Kuadrant, but not when its operator has to be restarted
+  llmops.maas.resource_wait:
+    resources:
+      - api_version: kuadrant.io/v1beta1
+        kind: Kuadrant
+        name: kuadrant
+        namespace: kuadrant-system
+        fail_on_reasons: [MissingDependency]
+  register: kuadrant
+  failed_when: kuadrant is failed and kuadrant.resources | map(attribute='reason') | difference(['MissingDependency'])
+
+- name: Wait for a policy that cannot be enforced as long as the Gateway has no routes
+  llmops.maas.resource_wait:
+    resources:
+      - api_version: kuadrant.io/v1
+        kind: AuthPolicy
+        name: default-deny
+        namespace: llm
+        for: {conditions: {Accepted: "True"}}
+
+- name: Wait until KServe's webhooks can be called
+  llmops.maas.resource_wait:
+    resources:
+      - {kind: Secret, name: kserve-webhook-server-cert, namespace: kserve, keys: [tls.crt, tls.key]}
+      - api_version: admissionregistration.k8s.io/v1
+        kind: ValidatingWebhookConfiguration
+        name: inferenceservice.serving.kserve.io
+
+- name: Wait until all models are gone
+  llmops.maas.resource_wait:
+    resources:
+      - {kind: Pod, namespace: llm, label_selector: serving.kserve.io/inferenceservice, for: deleted}
+"""
+
+RETURN = r"""
+resources:
+  description: Every object that was waited for. Also there when the task fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    api_version:
+      description: Its group and version.
+      type: str
+      sample: apps/v1
+    kind:
+      description: Its kind.
+      type: str
+      sample: Deployment
+    name:
+      description: Its name, empty when no object has the labels.
+      type: str
+      sample: istiod
+    namespace:
+      description: Its namespace, empty for a cluster-wide object.
+      type: str
+      sample: istio-system
+    ready:
+      description: Whether it is ready.
+      type: bool
+    failed:
+      description: Whether it will never be ready.
+      type: bool
+    phase:
+      description: V(ready), V(waiting), V(missing) or V(failed).
+      type: str
+    reason:
+      description: One word that says why it is not ready, mostly the cluster's own.
+      type: str
+      sample: MissingDependency
+    message:
+      description: What is the matter, in words.
+      type: str
+    hint:
+      description: What would mend it, where that is known.
+      type: str
+    seconds:
+      description: Seconds from the start of the wait until it was ready or had failed; of the whole wait if neither.
+      type: int
+    phase_seconds:
+      description: Seconds that it has been in this phase.
+      type: int
+seconds:
+  description: Seconds that the wait took.
+  returned: always
+  type: int
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.llmops.maas.plugins.module_utils._criteria import CriterionError, criterion_for
+from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._pod_health import (
+    KubeObject,
+    containers,
+    current_pods,
+    describe,
+)
+from ansible_collections.llmops.maas.plugins.module_utils._resource_watch import (
+    ResourceJudge,
+    Wanted,
+    source_name,
+    sources_for,
+)
+from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
+from ansible_collections.llmops.maas.plugins.module_utils._wait import Outcome, WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
+    MOST_LOGS,
+    SLICE_ARGUMENTS,
+    explain,
+    last_log_lines,
+    leave,
+    run_slice,
+    seconds_of,
+    state_of,
+)
+
+RESOURCE_ARGUMENTS: dict[str, Any] = {
+    "api_version": {"type": "str", "default": "v1"},
+    "kind": {"type": "str", "required": True},
+    "name": {"type": "str"},
+    "namespace": {"type": "str"},
+    "label_selector": {"type": "str"},
+    "for": {"type": "raw"},
+    "keys": {"type": "list", "elements": "str", "no_log": False},
+    "fail_on_reasons": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENTS: dict[str, Any] = {
+    "resources": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": RESOURCE_ARGUMENTS,
+        "mutually_exclusive": [("name", "label_selector")],
+        "required_one_of": [("name", "label_selector")],
+    },
+    "timeout": {"type": "float", "default": 300.0},
+    "reasons_grace": {"type": "float", "default": 5.0},
+    "log_lines": {"type": "int", "default": 20},
+    "fail_fast": {"type": "bool", "default": True},
+}
+WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
+# A CRD that was just established shows up in discovery a moment later.
+DISCOVERY_SECONDS = 10.0
+
+
+def wanted_of(module: AnsibleModule) -> list[Wanted]:
+    """The resources of the parameters; a mistake in them ends the module."""
+    wanted = []
+    for index, entry in enumerate(module.params["resources"]):
+        try:
+            criterion = criterion_for(entry["api_version"], entry["kind"], entry["for"], entry["keys"])
+        except CriterionError as error:
+            module.fail_json(msg=f"resources[{index}] ({entry['kind']} {entry['name'] or ''}): {error}")
+        wanted.append(
+            Wanted(
+                api_version=entry["api_version"],
+                kind=entry["kind"],
+                criterion=criterion,
+                name=entry["name"] or "",
+                namespace=entry["namespace"] or "",
+                label_selector=entry["label_selector"] or "",
+                fail_on_reasons=tuple(entry["fail_on_reasons"]),
+            )
+        )
+    if not wanted:
+        module.fail_json(msg="There is nothing to wait for: 'resources' is empty.")
+    return wanted
+
+
+def locate(module: AnsibleModule, kube: Kube, wanted: list[Wanted]) -> tuple[list[Wanted], dict[str, str]]:
+    """The resources with namespaces only where their kind has them, and the collections' paths by source name."""
+    located, paths = [], {}
+    deadline = time.monotonic() + DISCOVERY_SECONDS
+    for entry in wanted:
+        resource = kube.resources.find(entry.api_version, entry.kind)
+        while resource is None and not entry.criterion.deleted and time.monotonic() < deadline:
+            time.sleep(1.0)
+            kube.resources.refresh()
+            resource = kube.resources.find(entry.api_version, entry.kind)
+        if resource is None:
+            if not entry.criterion.deleted:
+                module.fail_json(
+                    msg=f"{entry.label}: this cluster has no kind {entry.kind} of {entry.api_version}. Install its "
+                    "CustomResourceDefinition first, or correct api_version and kind."
+                )
+            located.append(entry)
+            continue
+        if resource.namespaced and not entry.namespace:
+            module.fail_json(msg=f"{entry.label}: 'namespace' is missing, and {entry.kind} is a namespaced kind.")
+        placed = entry if resource.namespaced else replace(entry, namespace="")
+        located.append(placed)
+        paths[source_name(placed.group)] = resource.path(placed.namespace or None)
+    return located, paths
+
+
+def located_again(wanted: list[Wanted], paths: Mapping[str, str]) -> list[Wanted]:
+    """As `locate` did in the first slice, without asking again."""
+    return [
+        entry if source_name(entry.group) in paths or entry.criterion.deleted else replace(entry, namespace="")
+        for entry in wanted
+    ]
+
+
+class Report:
+    """Rows and words about the outcome."""
+
+    def __init__(self, module: AnsibleModule, kube: Kube, judge: ResourceJudge, state: WaitState, out: Outcome) -> None:
+        self._kube = kube
+        self._subjects = judge.subjects
+        self._state = state
+        self._outcome = out
+        self._now = time.time()
+        self._log_lines: int = module.params["log_lines"]
+        self._verdicts = dict(out.verdicts)
+        self._logs: dict[str, list[str]] = {}
+        if out.finished:
+            self._look_into_pods()
+
+    def _look_into_pods(self) -> None:
+        """A workload's status does not say why its Pods are not ready; the Pods do."""
+        waiting = [key for key, verdict in self._verdicts.items() if verdict.state != "ready"][:MOST_LOGS]
+        for key in waiting:
+            wanted, item = self._subjects[key]
+            if item is not None and wanted.kind in WORKLOADS:
+                verdict = self._with_pod(item, self._verdicts[key])
+                self._verdicts[key] = verdict
+                self._logs[key] = last_log_lines(self._kube, wanted.namespace, verdict, self._log_lines)
+
+    def _with_pod(self, workload: KubeObject, verdict: Verdict) -> Verdict:
+        for pod in self._pods(workload):
+            text = describe(pod)
+            if text:
+                culprit = next((c for c in containers(pod) if c.death or (c.is_running and not c.ready)), None)
+                return replace(
+                    verdict,
+                    pod=pod["metadata"]["name"],
+                    message=f"{verdict.message}; its Pod {text}",
+                    container=culprit.name if culprit else "",
+                    previous_log=bool(culprit and culprit.log_of_previous),
+                )
+        return verdict
+
+    def _pods(self, workload: KubeObject) -> list[KubeObject]:
+        labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        namespace = quote(str(workload["metadata"]["namespace"]), safe="")
+        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
+        try:
+            answer = self._kube.request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query) if labels else {}
+        except KubeError:
+            # This is only to explain a failure; the failure is told all the same.
+            return []
+        return current_pods(answer.get("items") or [])
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [self._row(key, verdict) for key, verdict in self._verdicts.items()]
+
+    def _row(self, key: str, verdict: Verdict) -> dict[str, Any]:
+        wanted, _item = self._subjects[key]
+        seconds, phase_seconds = seconds_of(self._state, key, verdict, self._now)
+        row: dict[str, Any] = {part: getattr(wanted, part) for part in ("api_version", "kind", "name", "namespace")}
+        row.update({part: getattr(verdict, part) for part in ("phase", "reason", "message", "hint")})
+        row.update({"ready": verdict.state == "ready", "failed": verdict.state == "failed"})
+        return {**row, "seconds": seconds, "phase_seconds": phase_seconds}
+
+    def failure(self) -> str:
+        """The message of a failed task: every object that is not ready, and why."""
+        unready = {key: verdict for key, verdict in self._verdicts.items() if verdict.state != "ready"}
+        ended = "the time is up" if self._outcome.timed_out else "waiting longer will not help"
+        count = f"{len(unready)} of {len(self._verdicts)} resources"
+        lines = [f"{count} are not as wanted after {self._outcome.elapsed:.0f} s; {ended}."]
+        for key, verdict in sorted(unready.items(), key=lambda entry: entry[1].state != "failed"):
+            _seconds, phase_seconds = seconds_of(self._state, key, verdict, self._now)
+            lines += explain(key, verdict, phase_seconds, self._logs.get(key, []))
+        lines += [f"The API server could not be watched: {text}" for text in self._outcome.troubles]
+        return "\n".join(lines)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={**AUTH_ARGUMENTS, **ARGUMENTS, **SLICE_ARGUMENTS}, supports_check_mode=True)
+    wanted = wanted_of(module)
+    if module.check_mode:
+        what = "; ".join(entry.label for entry in wanted)
+        module.exit_json(changed=False, skipped=True, resources=[], msg=f"check mode: not waited for {what}")
+    state = state_of(module.params)
+    try:
+        kube = Kube.connect(module.params)
+        if state.paths:
+            wanted = located_again(wanted, state.paths)
+        else:
+            wanted, state.paths = locate(module, kube, wanted)
+    except KubeError as error:
+        module.fail_json(msg=str(error))
+    judge = ResourceJudge(wanted, state, module.params["reasons_grace"])
+    outcome = run_slice(module, kube, sources_for(wanted, state.paths), judge, state)
+    report = Report(module, kube, judge, state, outcome)
+    leave(module, outcome, state, {"resources": report.rows()}, report.failure)
+
+
+if __name__ == "__main__":
+    main()

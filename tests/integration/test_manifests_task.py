@@ -1,0 +1,166 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module through ansible-playbook: what is shown, real upstream manifests, files as Ansible finds them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from api_server import ApiServer
+from manifests_run import Run, run_playbook
+
+from ansible_collections.llmops.maas.plugins.module_utils._documents import Source, read_sources
+
+SECRET = "hunter2-très-secret"
+ENCODED = base64.b64encode(SECRET.encode()).decode()
+NAMESPACES = ("cert-manager", "istio-system", "kserve", "kuadrant-system")
+# No controller runs here that could answer a webhook, and each of them fails closed.
+NO_WEBHOOKS = [{"kind": "ValidatingWebhookConfiguration"}, {"kind": "MutatingWebhookConfiguration"}]
+
+
+@pytest.mark.parametrize("by", ["definition", "text", "file", "vault"])
+@pytest.mark.parametrize("broken", [False, True])
+def test_secret_values_are_never_shown(
+    api_server: ApiServer, namespace: str, tmp_path: Path, by: str, broken: bool
+) -> None:
+    body: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}}
+    body["stringData"] = {"k": SECRET}
+    if broken:
+        body["oops"] = 1
+    options: dict[str, Any] = {"bundle": namespace, "namespace": namespace}
+    arguments = ["-vvv", "--diff"]
+    if by == "definition":
+        options["definitions"] = [body]
+    elif by == "text":
+        options["definitions"] = yaml.safe_dump(body)
+    else:
+        (tmp_path / "secret.yaml").write_text(yaml.safe_dump(body))
+        options["files"] = ["secret.yaml"]
+    if by == "vault":
+        (tmp_path / "password").write_text("x")
+        vault = Path(sys.executable).with_name("ansible-vault")
+        command = [vault, "encrypt", "--vault-password-file", "password", "secret.yaml"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        arguments += ["--vault-password-file", str(tmp_path / "password")]
+    done = run_playbook(tmp_path, api_server, [{"llmops.maas.manifests": options}], *arguments, check=False)
+    shown = done.stdout + done.stderr
+    assert (done.returncode != 0) == broken, shown
+    assert "oops" in shown or not broken
+    for text in (SECRET, ENCODED, "très", "\\u00e8s-secret"):
+        assert text not in shown
+    if not broken:
+        live = api_server.request("GET", f"/api/v1/namespaces/{namespace}/secrets/key")
+        assert live["data"] == {"k": ENCODED}
+
+
+def test_module_group_defaults_and_check_mode(api_server: ApiServer, namespace: str, tmp_path: Path) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+    task = {"llmops.maas.manifests": {"definitions": text, "namespace": namespace, "bundle": namespace}}
+    assert "changed=1" in run_playbook(tmp_path, api_server, [task], "--check").stdout
+    assert "changed=1" in run_playbook(tmp_path, api_server, [task]).stdout
+    assert "changed=0" in run_playbook(tmp_path, api_server, [task]).stdout
+
+
+def mirror() -> Path:
+    """The folder of upstream manifests, by LLMOPS_MAAS_MIRROR."""
+    return Path(os.environ.get("LLMOPS_MAAS_MIRROR", "")).resolve()
+
+
+def generated(directory: Path) -> None:
+    """Manifests of the kinds that upstreams ship, for where the mirror is absent."""
+    objects: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "generated"}}]
+    for number in range(20):
+        name = f"part-{number}"
+        metadata = {"name": name, "namespace": "generated", "labels": {"app": name}}
+        rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+        container = {"name": "main", "image": "example.com/a:1", "resources": {"requests": {"cpu": "1000m"}}}
+        template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+        spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
+        objects += [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "=", "b": "yes"}},
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+            {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec},
+        ]
+    (directory / "generated.yaml").write_text(yaml.safe_dump_all(objects))
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A server of its own: the upstream manifests hold cluster-wide objects."""
+    server = ApiServer(tmp_path_factory.mktemp("upstream"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def test_upstream_as_a_whole_in_one_task(own_server: ApiServer, tmp_path: Path) -> None:
+    upstream = mirror() if os.environ.get("LLMOPS_MAAS_MIRROR") else tmp_path
+    if upstream == tmp_path:
+        generated(tmp_path)
+    namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES]
+    paths = sorted(upstream.glob("*.yaml"))
+    assert paths
+    options: dict[str, Any] = {
+        "bundle": "upstream",
+        "files": [str(path) for path in paths],
+        "duplicates": "last",
+        "timeout": 60,
+    }
+    if upstream != tmp_path:
+        options["exclude"] = NO_WEBHOOKS
+    run = Run(own_server, options)
+    first = run(*namespaces)
+    assert not first.failures
+    # What controllers do all the time: status of workloads and CRDs, and metadata of their own.
+    touch(own_server)
+    for _again in range(2):
+        again = run(*namespaces)
+        assert again.writes == []
+        assert not again.changed
+        assert again.result["counts"]["unchanged"] == sum(first.result["counts"].values())
+
+
+def touch(server: ApiServer) -> None:
+    deployments = server.request("GET", "/apis/apps/v1/deployments")["items"]
+    assert deployments
+    for item in deployments:
+        metadata = item["metadata"]
+        path = f"/apis/apps/v1/namespaces/{metadata['namespace']}/deployments/{metadata['name']}"
+        merge = "application/merge-patch+json"
+        server.request("PATCH", path + "/status", {"status": {"observedGeneration": 1}}, merge)
+        revision = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}}}
+        server.request("PATCH", path + "?fieldManager=kube-controller-manager", revision, merge)
+
+
+def test_every_upstream_document_is_read_as_the_server_reads_it() -> None:
+    if not os.environ.get("LLMOPS_MAAS_MIRROR"):
+        text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: =}\n"
+        assert read_sources([Source("a", text)], lambda body: body)[0].body()["data"] == {"k": "="}
+        return
+    paths = sorted(mirror().glob("*.yaml"))
+    manifests = read_sources([Source(path.name, path.read_bytes()) for path in paths], lambda body: body)
+    kinds = {line for path in paths for line in path.read_text().splitlines() if line.startswith("kind: ")}
+    assert {f"kind: {manifest.kind}" for manifest in manifests} == kinds
+
+
+def test_removed_files_are_an_error_of_the_task(api_server: ApiServer, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "files", ignore_errors=True)
+    task = {"llmops.maas.manifests": {"files": ["nowhere.yaml"]}}
+    done = run_playbook(tmp_path, api_server, [task], check=False)
+    assert done.returncode != 0
+    assert "nowhere.yaml" in done.stdout
