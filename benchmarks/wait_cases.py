@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.error import HTTPError
@@ -70,18 +71,24 @@ def wait_latency(bench: Bench) -> list[dict[str, Any]]:
         for size in bench.chosen(SIZES):
             services = Services(server, size)
             settle([process.pid for process in server.processes])
-            turns = dict.fromkeys(WAITERS, 0)
-
-            def once(peer: str, counting: bool, services: Services = services, turns: dict[str, int] = turns) -> Sample:
-                if counting:
-                    return one_wait(bench, server, services, peer, pause=0.0, timed=False)
-                turns[peer] += 1
-                pause = SPREAD_SECONDS * (turns[peer] - 0.5) / bench.runs
-                return one_wait(bench, server, services, peer, pause=pause, timed=True)
-
+            once = latency_of(bench, server, services)
             samples = contest(f"wait-latency of {size} services", list(WAITERS), bench.runs, once)
             rows.append(row("wait-latency", size, samples, what="InferenceServices"))
     return rows
+
+
+def latency_of(bench: Bench, server: ApiServer, services: Services) -> Callable[[str, bool], Sample]:
+    """Makes one run of a peer. The moment of the write moves on with each timed run, evenly over SPREAD_SECONDS."""
+    turns = dict.fromkeys(WAITERS, 0)
+
+    def once(peer: str, counting: bool) -> Sample:
+        if counting:
+            return one_wait(bench, server, services, peer, pause=0.0, timed=False)
+        turns[peer] += 1
+        pause = SPREAD_SECONDS * (turns[peer] - 0.5) / bench.runs
+        return one_wait(bench, server, services, peer, pause=pause, timed=True)
+
+    return once
 
 
 def until_served(server: ApiServer) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.llmops.maas.plugins.modules import embedded_tools
+from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
 
 MODULE = "llmops.maas.embedded_tools"
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectAction):
     """First asks what is missing, then has it made, module by module."""
 
-    _supports_check_mode = True
+    module = embedded_tools
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)

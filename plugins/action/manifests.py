@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.llmops.maas.plugins.module_utils._redact import plain, shown_definitions
+from ansible_collections.llmops.maas.plugins.modules import manifests
+from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
 
 _VAULT = b"$ANSIBLE_VAULT"
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectAction):
     TRANSFERS_FILES = False
     _requires_connection = True
+    module = manifests
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)

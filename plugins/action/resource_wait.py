@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.llmops.maas.plugins.modules import resource_wait
 from ansible_collections.llmops.maas.plugins.plugin_utils._wait_slices import WaitAction
 
 
 class ActionModule(WaitAction):
+    module = resource_wait
     rows_key = "resources"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_info
-short_description: Look at a cluster before something is installed on it
+short_description: Look at a cluster before something is installed on it, or after
 version_added: 0.1.0
 description:
   - Gives what a preflight check has to know, with a handful of requests.
   - These are the version of the API server, who asks and what they may not do, storage classes, GPUs, and API groups.
+  - With O(resources) it also reads objects, for a summary of what is there.
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
@@ -51,6 +52,24 @@ options:
     description: Name of the GPU resource on nodes.
     type: str
     default: nvidia.com/gpu
+  resources:
+    description: Kinds whose objects to read.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      api_version:
+        description: Group and version, such as V(apps/v1), or V(v1) for the core group.
+        type: str
+        default: v1
+      kind:
+        description: Kind, such as V(Deployment). Secrets are not read.
+        type: str
+        required: true
+      namespace:
+        description: Namespace to read. Empty means all of them.
+        type: str
+        default: ""
 author:
   - llmops.maas contributors (@llmops)
 """
@@ -106,6 +125,13 @@ api_groups:
   type: list
   elements: str
   returned: success
+resources:
+  description:
+    - The objects of each entry of O(resources), in its order; none where the cluster does not have the kind.
+    - Without their C(managedFields).
+  type: list
+  elements: list
+  returned: success
 """
 
 import re
@@ -135,6 +161,21 @@ def collect(kube: Kube, permissions: list[dict[str, str]], gpu_resource: str) ->
         "gpus": sum(int(node["status"].get("allocatable", {}).get(gpu_resource, 0)) for node in nodes),
         "api_groups": [group["name"] for group in kube.request("GET", "/apis")["groups"]],
     }
+
+
+def read(kube: Kube, api_version: str, kind: str, namespace: str) -> list[dict[str, Any]]:
+    """All objects of a kind, none when there is no such kind. Raises KubeError for Secrets: results are shown."""
+    if kind == "Secret":
+        raise KubeError("resources: Secrets are not read, because the result of this module is shown")
+    resource = kube.resources.find(api_version, kind)
+    if resource is None:
+        return []
+    items = kube.request("GET", resource.path(namespace or None)).get("items") or []
+    return [{**item, "metadata": _without_managers(item["metadata"])} for item in items]
+
+
+def _without_managers(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name != "managedFields"}
 
 
 def plain_version(git_version: str) -> str:
@@ -188,17 +229,25 @@ def main() -> None:
         "group": {"type": "str", "default": ""},
         "namespace": {"type": "str", "default": ""},
     }
+    resource = {
+        "api_version": {"type": "str", "default": "v1"},
+        "kind": {"type": "str", "required": True},
+        "namespace": {"type": "str", "default": ""},
+    }
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "permissions": {"type": "list", "elements": "dict", "default": [], "options": permission},
             "gpu_resource": {"type": "str", "default": "nvidia.com/gpu"},
+            "resources": {"type": "list", "elements": "dict", "default": [], "options": resource},
         },
         supports_check_mode=True,
     )
     try:
         kube = Kube.connect(module.params)
-        module.exit_json(changed=False, **collect(kube, module.params["permissions"], module.params["gpu_resource"]))
+        found = collect(kube, module.params["permissions"], module.params["gpu_resource"])
+        objects = [read(kube, **entry) for entry in module.params["resources"]]
+        module.exit_json(changed=False, **found, resources=objects)
     except KubeError as error:
         module.fail_json(msg=str(error))
 

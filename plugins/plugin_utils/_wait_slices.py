@@ -13,8 +13,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
 
 SLICE_SECONDS = 15.0
 # The first line comes soon, so that nobody wonders whether anything happens.
@@ -25,10 +26,9 @@ PRIVATE_RESULTS = ("finished", "resume", "troubles")
 display = Display()
 
 
-class WaitAction(ActionBase):
+class WaitAction(DirectAction):
     """Base of the wait modules' action plugins; they say which rows of the result to tell about."""
 
-    _supports_check_mode = True
     _supports_async = False
     rows_key = ""
 

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a module inside Ansible's worker process where that comes to the same.
+
+A module is usually packed, started in a new Python and compiled there, each time: that takes longer than most of what
+the modules here do. On the control node itself, with the Python that runs Ansible, the module's C(main) is called
+instead, with the same arguments and the same serialization both ways (as ansible.netcommon does, for which ansible-core
+keeps AnsibleModule usable in the worker). Everywhere else Ansible runs the module as usual.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from ansible import constants
+from ansible.module_utils import basic
+from ansible.plugins.action import ActionBase
+from ansible.vars.clean import remove_internal_keys
+
+try:
+    from ansible.module_utils.common.json import Direction, get_module_encoder
+except ImportError:  # before ansible-core 2.19
+    CAN_RUN_HERE = False
+else:
+    CAN_RUN_HERE = True
+
+PROFILE = "legacy"
+
+
+class DirectAction(ActionBase):
+    """Base of the action plugins. A subclass names its module; what more it does, it does around `_execute_module`."""
+
+    _supports_check_mode = True
+    module: ModuleType
+
+    def _execute_module(
+        self,
+        module_name: str | None = None,
+        module_args: dict[str, Any] | None = None,
+        tmp: str | None = None,
+        task_vars: dict[str, Any] | None = None,
+        *rest: Any,
+        **options: Any,
+    ) -> dict[str, Any]:
+        variables = task_vars or {}
+        arguments = dict(self._task.args if module_args is None else module_args)
+        if not self._runs_here(variables):
+            answer: dict[str, Any] = super()._execute_module(module_name, arguments, tmp, variables, *rest, **options)
+            return answer
+        self._update_module_args(module_name or self._task.action, arguments, variables)
+        answer = self._parse_returned_data({"stdout": printed(self.module, arguments)}, PROFILE)
+        remove_internal_keys(answer)
+        return answer
+
+    def _runs_here(self, variables: Mapping[str, Any]) -> bool:
+        task = self._task
+        elsewhere = (
+            not CAN_RUN_HERE
+            or self._connection.transport != "local"
+            or self._play_context.become
+            or task.delegate_to
+            or task.async_val
+            or any(task.environment or [])
+            # Somebody wants to see the module as it is sent.
+            or constants.config.get_config_value("DEFAULT_KEEP_REMOTE_FILES")
+        )
+        return not elsewhere and self._interpreter(variables) == sys.executable
+
+    def _interpreter(self, variables: Mapping[str, Any]) -> str:
+        """The Python that is set for modules; empty where Ansible would have to look for one."""
+        chosen = variables.get("ansible_python_interpreter")
+        return str(self._templar.template(chosen)) if chosen else ""
+
+
+class ModuleAction(DirectAction):
+    """For modules that need nothing else done on the controller."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        answer = self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val))
+        return {**result, **answer}
+
+
+def printed(module: ModuleType, arguments: Mapping[str, Any]) -> str:
+    """What the module prints for these arguments: its result."""
+    output = io.StringIO()
+    with given(arguments), contextlib.redirect_stdout(output):
+        try:
+            module.main()
+        except SystemExit:
+            pass
+        else:
+            raise RuntimeError(f"{module.__name__} ended without a result")
+    return output.getvalue()
+
+
+@contextlib.contextmanager
+def given(arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Let AnsibleModule find the arguments where the wrapper of a module leaves them."""
+    names = ("_ANSIBLE_ARGS", "_ANSIBLE_PROFILE")
+    before = [getattr(basic, name) for name in names]
+    encoder = get_module_encoder(PROFILE, Direction.CONTROLLER_TO_MODULE)
+    packed = json.dumps({"ANSIBLE_MODULE_ARGS": dict(arguments)}, cls=encoder).encode()
+    try:
+        for name, value in zip(names, (packed, PROFILE), strict=True):
+            setattr(basic, name, value)
+        yield
+    finally:
+        for name, value in zip(names, before, strict=True):
+            setattr(basic, name, value)
