@@ -11,6 +11,8 @@ ANSIBLE_WHEEL := ansible==12.3.0
 INVENTORY ?= inventories/embedded
 PLAYBOOK := $(BIN)/ansible-playbook -i $(INVENTORY)
 ARGS ?=
+CASES ?=
+BENCH_ARGS ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -96,6 +98,11 @@ integration: $(VENV)/.dev tools ## Tests against a real API server and the deplo
 molecule: $(VENV)/.dev tools ## Molecule scenarios on the embedded cluster
 	@echo ">> molecule"
 	@molecule test --all
+
+.PHONY: bench
+bench: $(VENV)/.dev tools ## Measure against kubectl and kubernetes.core (CASES=wait-latency)
+	@echo ">> benchmarks (about 40 min)"
+	@python -m benchmarks --cases '$(CASES)' $(BENCH_ARGS)
 
 .PHONY: clean
 clean: ## Remove what was generated in the checkout

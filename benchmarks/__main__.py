@@ -53,7 +53,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--cases", default="", help="comma-separated; all when empty")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each peer")
     parser.add_argument(
-        "--large-runs", type=int, default=3, help="the same for first apply of everything and for site.yml"
+        "--large-runs", type=int, default=5, help="the same for first apply of everything and for site.yml"
     )
     parser.add_argument("--sizes", default="", help="comma-separated; only these sizes of cases that have several")
     parser.add_argument("--results", type=Path, default=CHECKOUT / "build" / "bench.json")

@@ -48,7 +48,7 @@ class Bench:
 
     work: Path
     runs: int = 5
-    large_runs: int = 3
+    large_runs: int = 5
     sizes: frozenset[int] = frozenset()
     _numbers: Iterable[int] = field(default_factory=itertools.count)
 

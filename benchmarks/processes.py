@@ -108,7 +108,7 @@ class Sampler:
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
             for pid in family(self.root):
-                peak = peak_of(pid)
+                peak = peak_of(pid, self.root)
                 if peak:
                     self._peaks[pid] = peak
 
@@ -125,10 +125,10 @@ def family(root: int) -> list[int]:
     return found
 
 
-def peak_of(pid: int) -> float:
+def peak_of(pid: int, root: int) -> float:
     """Peak resident memory of a worker in MiB; 0 for one that is gone or only starts others."""
     try:
-        if not is_worker(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")):
+        if not is_worker(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"), forked=pid != root):
             return 0.0
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -137,8 +137,11 @@ def peak_of(pid: int) -> float:
     return int(lines[0].split()[1]) / 1024 if lines else 0.0
 
 
-def is_worker(command_line: list[bytes]) -> bool:
-    """Whether a process does the work itself: kubectl, or a module. The shell and ansible-playbook only start those."""
+def is_worker(command_line: list[bytes], *, forked: bool) -> bool:
+    """Whether a process does the work itself: kubectl, a module, or the fork of ansible-playbook that runs a task.
+
+    The shell and the first process of ansible-playbook only start those.
+    """
     program = os.path.basename(command_line[0])  # noqa: PTH119 - bytes
-    started_by_ansible = any(part.endswith((b"ansible-playbook", b"ansible")) for part in command_line[:3])
-    return program.startswith((b"kubectl", b"python")) and not started_by_ansible
+    ansible = any(part.endswith((b"ansible-playbook", b"ansible")) for part in command_line[:3])
+    return program.startswith((b"kubectl", b"python")) and (forked or not ansible)

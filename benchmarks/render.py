@@ -48,8 +48,8 @@ METHOD = """\
 - Every peer has its own field manager, and caches as after an earlier run. Each round begins with another peer. Figures
   are medians; the smallest and the largest stand beside them.
 - Requests are counted in the API server's audit log during the timed runs. Bytes (on the wire, TLS included) and peak
-  memory (resident, of the largest process: the module or kubectl, not ansible-playbook) come from one more run of each
-  peer that is not timed.
+  memory (resident, of the largest process: kubectl, the module, or the fork of ansible-playbook that runs the module)
+  come from one more run of each peer that is not timed.
 """
 
 
