@@ -73,6 +73,7 @@ lint: $(VENV)/.dev ## Style, types, Ansible and documentation
 	@mkdir -p $(TYPING) && ln -sfn $(CURDIR) $(TYPING)/maas
 	@mypy -p ansible_collections.llmops.maas.plugins
 	@MYPYPATH=roles/embedded_cluster/files mypy -p stand_ins
+	@mypy -p benchmarks
 	@echo ">> ansible-lint"
 	@ansible-lint
 	@echo ">> documentation and changelog"

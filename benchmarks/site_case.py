@@ -66,7 +66,7 @@ class Site:
         settle(self.pids(), IDLE_CORES)
 
     def pids(self) -> list[int]:
-        return [int(line.split()[0]) for line in self.deployment.processes()]
+        return list(self.deployment.processes())
 
 
 @contextmanager

@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils import _wait_module
+from ansible_collections.llmops.maas.plugins.module_utils._wait import wait as real_wait
 from ansible_collections.llmops.maas.plugins.modules import inference_service_wait
 
 
 def main() -> None:
     target = Path(sys.argv.pop())
-    real_wait = _wait_module.wait
 
     def noted_wait(*arguments: Any, **options: Any) -> Any:
         outcome = real_wait(*arguments, **options)
         target.write_text(repr(time.time()))
         return outcome
 
-    _wait_module.wait = noted_wait
+    vars(_wait_module)["wait"] = noted_wait
     inference_service_wait.main()
 
 
