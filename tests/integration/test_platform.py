@@ -180,6 +180,7 @@ def test_a_rollout_restart_restarts_the_process(deployed: Deployment) -> None:
         ({"maas_allow_weak_keys": False}, "the keys of admin, developer, user, readonly have fewer than 32"),
         ({"maas_kubeconfig": "/nowhere/kubeconfig"}, "there is no file /nowhere/kubeconfig"),
         ({"maas_issuer": {"name": "a", "type": "ca"}}, "the type ca needs ca_secret"),
+        ({"maas_mirror": "tests/none"}, f"The mirror {CHECKOUT}/tests/none (maas_mirror) lacks gateway-api-v1.3.0"),
     ],
 )
 def test_mistakes_are_refused_before_anything_changes(
