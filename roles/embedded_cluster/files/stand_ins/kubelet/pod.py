@@ -29,7 +29,7 @@ from .node import Node
 from .objects import MissingError, SourceKind
 from .placeholders import PlaceholderError, fill, relocate
 from .podstatus import Containers, ContainerState, pod_status
-from .ports import PodPorts, PortError
+from .ports import LOCAL_PORTS, PodPorts, PortError
 from .probes import Prober
 from .processes import Command
 from .sources import PodSources
@@ -266,6 +266,7 @@ class PodRunner:
             "pod_name": meta["name"],
             "namespace": meta["namespace"],
             "pod_ip": self.address,
+            "node_kubeconfig": str(self._node.api.kubeconfig.path),
         }
         token = self._token_file()
         if token is not None:
@@ -349,10 +350,11 @@ class PodRunner:
     async def _publish(self) -> None:
         containers = Containers(self._init, self._main, self._initialized)
         status = pod_status(self.pod, containers, self.address, timestamp())
-        text = json.loads(json.dumps(status))
+        metadata = {"uid": self.uid, "annotations": {LOCAL_PORTS: self.ports.as_text()}}
+        body = {"metadata": metadata, "status": status}
+        text = json.loads(json.dumps(body))
         if text == self._written:
             return
-        body = {"metadata": {"uid": self.uid}, "status": status}
         self.pod = await self._node.api.request("PATCH", f"{self.path}/status", body, content_type=STRATEGIC_PATCH)
         self._written = text
 
