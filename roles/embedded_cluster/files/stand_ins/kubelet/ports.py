@@ -11,7 +11,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-# The annotation in which a Pod's local ports stand, as JSON by container port: its address cannot be dialled.
+# The annotation in which a Pod's local ports stand, as JSON by container port: its address cannot be dialled. In that
+# of a Service stand those of its ports that are relayed on another one.
 LOCAL_PORTS = "llmops.maas/local-ports"
 
 # Below Linux's default range for outgoing connections (32768-60999), so that none of those takes a port between two
