@@ -33,7 +33,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pod", required=True, help="its label tells the Gateway")
     parser.add_argument("--admin-port", type=int, required=True, help="of Envoy's administration, on loopback")
     parser.add_argument("--status-port", type=int, required=True, help="of readiness and metrics, on loopback")
-    parser.add_argument("--port", action="append", default=[], help="PORT=LOCAL: a port of the Gateway, where it is here")
+    parser.add_argument(
+        "--port", action="append", default=[], help="PORT=LOCAL: a port of the Gateway, where it is here"
+    )
     # The container's own arguments are pilot-agent's.
     return parser.parse_known_args()[0]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Envoy's configuration for one Gateway: what starts it, and the files that it follows (listeners, routes, clusters)."""
+"""Envoy's configuration for one Gateway: what starts it, and the files that it follows."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def resources(objects: Objects, kuadrant: Kuadrant, ports: Mapping[int, int], di
                 content["listener_filters"] = [_tls_inspector()]
             made.listeners.append(typed(_LISTENER, content))
         made.routes.extend(_route_configurations(listeners, hosts))
-    made.clusters.extend(_cluster(name, address, objects, name in kuadrant.clusters) for name, address in backends.items())
+    made.clusters.extend(
+        _cluster(name, address, objects, name in kuadrant.clusters) for name, address in backends.items()
+    )
     return made
 
 
@@ -177,7 +179,7 @@ def _cluster(name: str, address: Address, objects: Objects, http2: bool) -> Json
         "load_assignment": _assignment(name, local_ports(service, address.port, objects.pods)),
     }
     if http2:
-        options = {"explicit_http_config": {"http2_protocol_options": {}}}
+        options: Json = {"explicit_http_config": {"http2_protocol_options": {}}}
         content["typed_extension_protocol_options"] = {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(_HTTP_OPTIONS, options)
         }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ class Gateway:
                 # Envoy watches for a file that is moved there.
                 temporary = self._directory / f".{name}"
                 temporary.write_text(text, encoding="utf-8")
-                os.replace(temporary, self._directory / name)
+                temporary.replace(self._directory / name)
                 LOG.info("%s was replaced", name)
 
     def _snapshot(self) -> Objects:

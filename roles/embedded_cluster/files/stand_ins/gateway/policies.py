@@ -58,9 +58,7 @@ def route_policies(kuadrant: Kuadrant, actions: Iterable[Mapping[str, Any]]) -> 
             made[name] = _authorization_of_route(wanted)
         elif wanted:
             limits = [_descriptor(action, done=service.kind == REPORT) for action in wanted]
-            made[name] = typed(
-                "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute", {"rate_limits": limits}
-            )
+            made[name] = typed("envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute", {"rate_limits": limits})
     return made
 
 

@@ -137,7 +137,9 @@ def virtual_hosts(listener: Mapping[str, Any], routes: Iterable[Mapping[str, Any
     for match in _matches(listener, routes):
         by_host.setdefault(match.hostname, []).append(match)
     for hostname, matches in sorted(by_host.items()):
-        entries = [_route(match, kuadrant, found.backends) for match in sorted(matches, key=lambda item: item.precedence)]
+        entries = [
+            _route(match, kuadrant, found.backends) for match in sorted(matches, key=lambda item: item.precedence)
+        ]
         found.virtual_hosts.append({"name": hostname, "domains": [hostname], "routes": entries})
     return found
 

@@ -20,8 +20,8 @@ from .container import GRACE_LIMIT
 from .images import ImageMapError
 from .node import Node
 from .objects import SourceKind
-from .ports import LOCAL_PORTS
 from .pod import PodRunner, delete_now
+from .ports import LOCAL_PORTS
 from .relay import Relays
 from .services import Routes, Target
 

@@ -21,6 +21,10 @@ LOG = logging.getLogger(__name__)
 Descriptor = Mapping[str, str]
 
 
+class LimitsError(Exception):
+    """The limits file cannot be used; the message has the place."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """At most ``maximum`` hits in ``seconds`` for each set of values of the variables, where all conditions hold."""
@@ -47,12 +51,12 @@ class Limit:
 
 
 def parse(content: Any) -> list[Limit]:
-    """The limits file as the operator writes it. Raises ValueError with the place of what is wrong."""
+    """The limits file as the operator writes it. Raises LimitsError."""
     if content is None:
         return []
     if not isinstance(content, list):
         msg = "the limits file must hold a list"
-        raise ValueError(msg)
+        raise LimitsError(msg)
     found = []
     for number, item in enumerate(content):
         try:
@@ -66,13 +70,13 @@ def parse(content: Any) -> list[Limit]:
             )
         except (KeyError, TypeError, ValueError) as error:
             msg = f"limit {number}: {error!r}"
-            raise ValueError(msg) from error
+            raise LimitsError(msg) from error
         found.append(limit)
     return found
 
 
 class LimitsFile:
-    """The limits of a file, read again when it changes. One that cannot be used leaves the last good limits in force."""
+    """The limits of a file, read again when it changes. An unusable one leaves the last good limits in force."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,7 +92,7 @@ class LimitsFile:
         self._stamp = stamp
         try:
             self.current = parse(yaml.safe_load(self._path.read_text(encoding="utf-8")))
-        except (ValueError, yaml.YAMLError) as error:
+        except (LimitsError, yaml.YAMLError) as error:
             LOG.error("%s is not used: %s", self._path, error)  # noqa: TRY400  # the message says it all
             return False
         return True

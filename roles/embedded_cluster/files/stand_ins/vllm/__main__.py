@@ -15,7 +15,7 @@ _OPTION = re.compile(r"^\s*(?:-\w, )?--([a-z0-9-]+)", re.MULTILINE)
 
 
 def simulator_arguments(known: set[str], port: str, own: Sequence[str]) -> list[str]:
-    """vLLM's arguments without the options, and their values, that the simulator lacks, and with another port."""
+    """The arguments for vLLM without the options, and their values, that the simulator lacks, and with another port."""
     kept: list[str] = []
     keep = False
     for word in own:
