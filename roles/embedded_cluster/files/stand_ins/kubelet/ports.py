@@ -82,6 +82,11 @@ class PodPorts:
         number = self.number(port)
         return None if number is None else self._local.get(number)
 
+    @property
+    def allocated(self) -> Mapping[int, int]:
+        """Local port by container port."""
+        return self._local
+
     def as_text(self) -> str:
         """The allocated ones for the annotation LOCAL_PORTS."""
         return json.dumps({str(number): port for number, port in sorted(self._local.items())})
