@@ -23,13 +23,14 @@ class Client:
     key: str = ""
     prefix: str = "APIKEY"
     host: str = "localhost"
+    port: int = 80
 
     def request(self, path: str, body: Any = None) -> tuple[int, str]:
         """Status and body; a body makes it a POST of JSON."""
         headers = {"Host": self.host, "Content-Type": "application/json"}
         if self.key:
             headers["Authorization"] = f"{self.prefix} {self.key}"
-        connection = http.client.HTTPConnection(self.address, 80, timeout=30)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
         try:
             connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
             answer = connection.getresponse()
@@ -41,7 +42,7 @@ class Client:
         """Status alone; 0 when nobody answers."""
         try:
             return self.request(path, body)[0]
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0
 
     def json(self, path: str, body: Any = None) -> Any:

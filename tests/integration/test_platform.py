@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ import openai
 import pytest
 import yaml
 from deployment import CHECKOUT, Deployment, Run, authorino_status, conditions, platform
-from gateway_client import chat, gateway, until
+from gateway_client import Client, chat, gateway, until
 
 MODELS = ["granite-8b-code-instruct-128k", "mistral-7b-instruct", "nomic-embed-text-v1-5", "qwen3-0-6b-instruct"]
 SEED_KEYS = ["admin-key-12345", "dev-key-67890", "user-key-abcdef", "readonly-key-999"]
@@ -274,6 +278,45 @@ def test_a_gateway_that_died_comes_back(deployed: Deployment) -> None:
     assert deployed.pids("envoy") != {envoy}
 
 
+def test_forwarded_ports_survive_their_pods_and_leave_nothing(deployed: Deployment) -> None:
+    ports = dict(zip(("gateway", "prometheus", "grafana", "minio"), free_ports(4), strict=True))
+    client = Client("127.0.0.1", "dev-key-67890", host="localhost", port=ports["gateway"])
+    start = {"state": "start", "maas_local_ports": ports}
+    with socket.create_server(("127.0.0.1", ports["gateway"])):
+        refused = deployed.playbook("playbooks/port_forward.yml", **start)
+        assert refused.code != 0
+        assert f"(process {os.getpid()})" in " ".join(refused.output.split())
+    started = deployed.playbook("playbooks/port_forward.yml", **start)
+    assert started.recap()["changed"] == 1, started.output
+    try:
+        assert client.status("/granite/v1/models") == 200
+        assert deployed.playbook("playbooks/port_forward.yml", **start).recap()["changed"] == 0
+        restart(deployed, "llm", "kuadrant-gateway-istio")
+        assert until(lambda: client.status("/granite/v1/models"), 200, 60) == 200
+        (kubectl,) = [pid for pid, line in forwarders(deployed).items() if f"{ports['gateway']}:80" in line]
+        os.kill(kubectl, signal.SIGKILL)
+        assert until(lambda: client.status("/granite/v1/models"), 200) == 200
+        status = deployed.playbook("playbooks/port_forward.yml", state="status", maas_local_ports=ports).output
+        assert re.search(rf"gateway +http://localhost:{ports['gateway']} forwarding", status)
+        # Its Pod is a simulated one here.
+        assert re.search(rf"minio +http://localhost:{ports['minio']} +dead", status)
+    finally:
+        stopped = deployed.playbook("playbooks/port_forward.yml", state="stop")
+    assert stopped.recap()["changed"] == 1, stopped.output
+    assert forwarders(deployed) == {}
+    assert not list((deployed.home / "llmops-maas" / "port-forwards").iterdir())
+
+
+def forwarders(deployment: Deployment) -> dict[int, str]:
+    return {pid: line for pid, line in deployment.processes().items() if "port-forward" in line}
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _unused in range(count)]
+        return [server.getsockname()[1] for server in servers]
+
+
 def test_nothing_of_kserves_configuration_was_dropped(deployed: Deployment) -> None:
     data = deployed.get("v1", "configmaps", "kserve", "inferenceservice-config")["data"]
     assert {"storageInitializer", "logger", "agent", "batcher", "credentials"} <= set(data)
@@ -321,16 +364,21 @@ def test_drift_is_mended(deployed: Deployment) -> None:
     assert until(lambda: client.status("/mistral/v1/models"), 200) == 200
 
 
+def restart(deployment: Deployment, namespace: str, name: str) -> None:
+    """As kubectl rollout restart does, and wait for it."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+    annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
+    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    deployment.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+    target = {"api_version": "apps/v1", "kind": "Deployment", "namespace": namespace, "name": name}
+    waited = deployment.module("resource_wait", resources=[target], timeout=120)
+    assert waited.code == 0, waited.output
+
+
 def test_a_rollout_restart_restarts_the_process(deployed: Deployment) -> None:
-    path = "/apis/apps/v1/namespaces/kserve/deployments/kserve-controller-manager"
     before = deployed.pids("kserve-manager")
     assert before
-    annotations = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    deployed.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
-    controller = {"kind": "Deployment", "namespace": "kserve", "name": "kserve-controller-manager"}
-    waited = deployed.module("resource_wait", resources=[{"api_version": "apps/v1", **controller}], timeout=120)
-    assert waited.code == 0, waited.output
+    restart(deployed, "kserve", "kserve-controller-manager")
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         after = deployed.pids("kserve-manager")
