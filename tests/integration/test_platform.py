@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Any
 import openai
 import pytest
 import yaml
+from api_server import free_ports
 from deployment import CHECKOUT, Deployment, Run, authorino_status, conditions, platform
 from gateway_client import Client, chat, gateway, until
 
@@ -172,10 +172,10 @@ def test_the_openai_client_works_and_streams(deployed: Deployment) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "limit"),
     [
-        ("/qwen3/v1/chat/completions", chat("qwen", 1), 150),
         ("/granite/v1/chat/completions", chat("granite", 1), 100),
         ("/mistral/chat/completions", chat("mistral", 1), 50),
         ("/nomic/v1/embeddings", {"model": "nomic-embed", "input": "one"}, 200),
+        ("/qwen3/v1/chat/completions", chat("qwen", 1), 150),
     ],
 )
 def test_each_user_has_the_requests_per_minute_of_the_table(
@@ -309,12 +309,6 @@ def test_forwarded_ports_survive_their_pods_and_leave_nothing(deployed: Deployme
 
 def forwarders(deployment: Deployment) -> dict[int, str]:
     return {pid: line for pid, line in deployment.processes().items() if "port-forward" in line}
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _unused in range(count)]
-        return [server.getsockname()[1] for server in servers]
 
 
 def test_nothing_of_kserves_configuration_was_dropped(deployed: Deployment) -> None:
