@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,6 +128,17 @@ def test_a_new_limit_is_in_force_at_once_and_counts_by_its_own_condition(chain: 
     chain.configure(limited)
     assert until(lambda: chain.client.status("/m/v1/models"), 429, 10) == 429
     assert chain.client.status("/m/v1/completions", {"model": "m", "prompt": "x", "max_tokens": 1}) == 200
+
+
+def test_a_client_cannot_choose_the_path_that_limits_see(chain: Chain) -> None:
+    limited = objects.limit_action(predicates=['request.path == "/m/v1/models"'])
+    limited["conditionalData"][0]["data"].pop()
+    chain.configure(limited)
+    assert until(lambda: chain.client.status("/m/v1/models"), 429, 10) == 429
+    url = f"http://127.0.0.1:{chain.ports['listener']}/m/v1/models"
+    request = urllib.request.Request(url, headers={"Host": objects.HOST, "X-Envoy-Original-Path": "/other"})
+    with pytest.raises(urllib.error.HTTPError, match="429"):
+        urllib.request.urlopen(request, timeout=10)
 
 
 @pytest.mark.parametrize(("mode", "status"), [("allow", 200), ("deny", 500)])

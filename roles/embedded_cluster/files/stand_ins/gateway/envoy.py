@@ -158,12 +158,20 @@ def _connection_manager(routes: str, kuadrant: Kuadrant, directory: Path) -> Jso
         "rds": {"route_config_name": routes, "config_source": source},
         "http_filters": [*filters(kuadrant), router],
         "use_remote_address": True,
+        "early_header_mutation_extensions": [_no_false_path()],
         "normalize_path": True,
         "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
         # A stream may be silent for as long as its route's time limit lets it.
         "stream_idle_timeout": "0s",
     }
     return typed(_MANAGER, content)
+
+
+def _no_false_path() -> Json:
+    """A client must not choose what limits take for the path of its request."""
+    kind = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    content = {"mutations": [{"remove": "x-envoy-original-path"}]}
+    return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": typed(kind, content)}
 
 
 def _router() -> Json:
