@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -29,6 +32,7 @@ import gateway_objects as objects
 STAND_INS = Path(__file__).resolve().parents[2] / "roles/embedded_cluster/files"
 # Milliseconds between two tokens of an answer.
 PACE = 60
+TLS = {"certificateRefs": [{"name": "gate-tls"}]}
 LIMIT = {
     "namespace": "llm/model",
     "max_value": 3,
@@ -42,8 +46,11 @@ class Chain:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.ports = dict(zip(("listener", "admin", "status", "model", "rls", "http"), free_ports(6), strict=True))
+        self.ports = dict(
+            zip(("listener", "tls", "admin", "status", "model", "rls", "http"), free_ports(7), strict=True)
+        )
         self.client = Client("127.0.0.1", host=objects.HOST, port=self.ports["listener"])
+        self.secret = objects.certificate()
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -66,7 +73,11 @@ class Chain:
         filters = objects.envoy_filters({**objects.action_set("/m"), "actions": list(actions)}, limits=limits)
         limitador = ("limitador-limitador", "kuadrant-system")
         found = envoy.Objects(
-            gateway=objects.gateway(),
+            gateway=objects.gateway(
+                {"name": "http", "protocol": "HTTP", "port": 80, "hostname": objects.HOST},
+                {"name": "https", "protocol": "HTTPS", "port": 443, "hostname": objects.HOST, "tls": TLS},
+            ),
+            secrets={("llm", "gate-tls"): self.secret},
             routes=[objects.route("m", objects.rule("/m", objects.rewrite("/")))],
             services={
                 ("llm", "model"): objects.service("model", 80, 8080),
@@ -78,7 +89,8 @@ class Chain:
             ],
         )
         kuadrant = read(filters, "llm", "gate")
-        made = envoy.resources(found, kuadrant, {80: self.ports["listener"]}, self.directory)
+        ports = {80: self.ports["listener"], 443: self.ports["tls"]}
+        made = envoy.resources(found, kuadrant, ports, self.directory)
         for name, content in made.files().items():
             (self.directory / f".{name}").write_text(json.dumps(content))
             (self.directory / f".{name}").replace(self.directory / name)
@@ -105,6 +117,14 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield made
     finally:
         made.stop()
+
+
+def test_tls_is_terminated_with_the_certificate_of_the_listener(chain: Chain) -> None:
+    trusted = ssl.create_default_context(cadata=base64.b64decode(chain.secret["data"]["tls.crt"]).decode())
+    address = ("127.0.0.1", chain.ports["tls"])
+    with socket.create_connection(address) as plain, trusted.wrap_socket(plain, server_hostname=objects.HOST) as secure:
+        secure.sendall(f"GET /m/v1/models HTTP/1.1\r\nHost: {objects.HOST}\r\nConnection: close\r\n\r\n".encode())
+        assert secure.recv(1024).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_streams_are_passed_on_as_they_come(chain: Chain) -> None:

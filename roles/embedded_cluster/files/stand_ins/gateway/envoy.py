@@ -19,7 +19,6 @@ from .routes import Hosts, attached, virtual_hosts
 
 Json = dict[str, Any]
 
-FILES = ("cds.json", "rds.json", "lds.json")
 _LISTENER = "envoy.config.listener.v3.Listener"
 _CLUSTER = "envoy.config.cluster.v3.Cluster"
 _ROUTES = "envoy.config.route.v3.RouteConfiguration"
@@ -49,8 +48,16 @@ class Resources:
     problems: list[str]
 
     def files(self) -> dict[str, Json]:
-        """By name, in the order in which they have to be replaced: a route may only lead to a cluster that is known."""
-        return dict(zip(FILES, map(_response, (self.clusters, self.routes, self.listeners)), strict=True))
+        """By name, in the order in which they have to be replaced: a route may only lead to a cluster that is known.
+
+        Envoy reads one route configuration from a file, and any number of the others.
+        """
+        routes = {_routes_file(item["name"]): _response([item]) for item in self.routes}
+        return {"cds.json": _response(self.clusters), **routes, "lds.json": _response(self.listeners)}
+
+
+def _routes_file(name: str) -> str:
+    return f"rds-{name}.json"
 
 
 def _response(resources: list[Json]) -> Json:
@@ -151,7 +158,7 @@ def _tls_inspector() -> Json:
 
 
 def _connection_manager(routes: str, kuadrant: Kuadrant, directory: Path) -> Json:
-    source = {"path_config_source": {"path": str(directory / "rds.json")}, "resource_api_version": "V3"}
+    source = {"path_config_source": {"path": str(directory / _routes_file(routes))}, "resource_api_version": "V3"}
     router = {"name": "envoy.filters.http.router", "typed_config": _router()}
     content = {
         "stat_prefix": routes,
