@@ -265,7 +265,7 @@ def _kwok(plan: Plan) -> Component:
         f"--kubeconfig={config / 'kwok.kubeconfig'}",
         "--manage-all-nodes",
         # Stages are objects of the cluster, so that a test can add a failure while it runs.
-        "--enable-crds=Stage,Logs,ClusterLogs",
+        "--enable-crds=Stage,Logs,ClusterLogs,PortForward",
         # Without leases the controller manager declares the nodes dead.
         "--node-lease-duration-seconds=40",
         # Reserved for benchmarks (RFC 2544), and never dialled: everything goes through the stand-in's socket.

@@ -33,6 +33,7 @@ CONTROLLERS = [
     "authorino-operator",
     "authorino",
     "limitador-operator",
+    "llm-d-inference-sim",
     "prometheus-operator",
 ]
 

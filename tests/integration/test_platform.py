@@ -6,14 +6,24 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 import yaml
+from api_server import free_ports
 from deployment import CHECKOUT, Deployment, Run, authorino_status, conditions, platform
+from gateway_client import Client, chat, gateway, until
 
 MODELS = ["granite-8b-code-instruct-128k", "mistral-7b-instruct", "nomic-embed-text-v1-5", "qwen3-0-6b-instruct"]
 SEED_KEYS = ["admin-key-12345", "dev-key-67890", "user-key-abcdef", "readonly-key-999"]
@@ -56,6 +66,14 @@ def test_the_first_run_succeeds_and_sums_up(first_run: Run) -> None:
     for model in MODELS:
         assert [line for line in lines if line.startswith(model) and " Ready" in line], model
     assert "admin, developer, user, readonly" in first_run.output
+
+
+def test_the_request_of_the_summary_works_as_it_stands(deployed: Deployment, first_run: Run) -> None:
+    lines = [line.removeprefix("    - '").removesuffix("'") for line in first_run.output.splitlines()]
+    (start,) = [number for number, line in enumerate(lines) if line.startswith("  KEY=$(kubectl")]
+    script = "\n".join([f"export KUBECONFIG={deployed.kubeconfig}", *lines[start : start + 6]])
+    done = subprocess.run(["bash", "-c", script], env=deployed.environment(), capture_output=True, check=True)
+    assert json.loads(done.stdout)["object"] == "chat.completion"
 
 
 def test_kserve_found_all_models_ready(deployed: Deployment) -> None:
@@ -107,6 +125,192 @@ def test_istio_and_the_operators_made_what_only_they_make(deployed: Deployment) 
     assert urls == ["limitador-redis"]
 
 
+def test_each_model_answers_under_its_paths_and_names(deployed: Deployment) -> None:
+    client = gateway(deployed, "admin-key-12345")
+    for paths, names in (
+        (("/qwen3", "/qwen"), ("qwen3-0-6b-instruct", "qwen")),
+        (("/granite",), ("granite-8b-code-instruct-128k", "granite")),
+        (("/mistral",), ("mistral-7b-instruct", "mistral")),
+    ):
+        for path in paths:
+            assert [model["id"] for model in client.json(f"{path}/v1/models")["data"]] == list(names)
+            for name in names:
+                for endpoint in ("/v1/chat/completions", "/chat/completions"):
+                    answer = client.json(path + endpoint, chat(name))
+                    assert answer["choices"][0]["message"]["content"]
+                    assert answer["usage"]["total_tokens"] > 0
+            assert client.status(f"{path}/v1/chat/completions", chat("nobody")) == 404
+    for endpoint in ("/v1/embeddings", "/embeddings"):
+        answer = client.json(f"/nomic{endpoint}", {"model": "nomic-embed", "input": ["one", "two"]})
+        assert [len(item["embedding"]) > 10 for item in answer["data"]] == [True, True]
+
+
+def test_only_known_keys_hosts_and_paths_are_let_through(deployed: Deployment) -> None:
+    for model in ("qwen3", "qwen", "granite", "mistral", "nomic"):
+        assert gateway(deployed).status(f"/{model}/v1/models") == 401
+        assert gateway(deployed, "wrong").status(f"/{model}/v1/models") == 401
+        assert gateway(deployed, "admin-key-12345", prefix="Bearer").status(f"/{model}/v1/models") == 401
+    known = gateway(deployed, "admin-key-12345")
+    assert [known.status(path) for path in ("/", "/v1/models", "/qwen3x/v1/models")] == [404] * 3
+    assert gateway(deployed, "admin-key-12345", host="elsewhere.example.com").status("/qwen3/v1/models") == 404
+
+
+def test_the_openai_client_works_and_streams(deployed: Deployment) -> None:
+    headers = {"Host": "localhost", "Authorization": "APIKEY dev-key-67890"}
+    url = f"http://{gateway(deployed).address}/qwen3/v1"
+    with openai.OpenAI(base_url=url, api_key="unused", default_headers=headers, max_retries=0) as client:
+        messages: Any = [{"role": "user", "content": "Hello"}]
+        answer = client.chat.completions.create(model="qwen", messages=messages)
+        assert answer.choices[0].message.content
+        stream = client.chat.completions.create(model="qwen", messages=messages, stream=True)
+        events = list(stream)
+    assert [event.choices[0].delta.content for event in events if event.choices and event.choices[0].delta.content]
+    # Nobody asked for it: the model's server is told to send it, so that no stream goes uncounted.
+    assert events[-1].usage is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "limit"),
+    [
+        ("/granite/v1/chat/completions", chat("granite", 1), 100),
+        ("/mistral/chat/completions", chat("mistral", 1), 50),
+        ("/nomic/v1/embeddings", {"model": "nomic-embed", "input": "one"}, 200),
+        ("/qwen3/v1/chat/completions", chat("qwen", 1), 150),
+    ],
+)
+def test_each_user_has_the_requests_per_minute_of_the_table(
+    deployed: Deployment, path: str, body: dict[str, Any], limit: int
+) -> None:
+    client = gateway(deployed, "user-key-abcdef")
+    found = [client.request(path, body) for _unused in range(limit + 2)]
+    assert [status for status, _text in found] == [200] * limit + [429] * 2
+    assert found[-1][1] == "Too Many Requests\n"
+    assert gateway(deployed, "readonly-key-999").status(path, body) == 200
+
+
+def test_qwen_has_one_count_for_both_of_its_paths(deployed: Deployment) -> None:
+    assert gateway(deployed, "user-key-abcdef").status("/qwen/v1/models") == 429
+
+
+TOKEN_LIMIT: dict[str, Any] = {
+    "apiVersion": "kuadrant.io/v1alpha1",
+    "kind": "TokenRateLimitPolicy",
+    "metadata": {"name": "granite-tokens", "namespace": "llm"},
+    "spec": {
+        "targetRef": {
+            "group": "gateway.networking.k8s.io",
+            "kind": "HTTPRoute",
+            "name": "granite-8b-code-instruct-128k",
+        },
+        "limits": {
+            "readers": {
+                "rates": [{"limit": 100, "window": "1h"}],
+                "when": [{"predicate": 'auth.identity.groups.split(",").exists(g, g == "readonly")'}],
+                "counters": [{"expression": "auth.identity.userid"}],
+            }
+        },
+    },
+}
+
+
+def test_tokens_of_answers_and_streams_are_counted_for_those_that_a_limit_is_for(deployed: Deployment) -> None:
+    policy = {"api_version": "kuadrant.io/v1alpha1", "kind": "TokenRateLimitPolicy", "namespace": "llm"}
+    assert deployed.module("manifests", definitions=[TOKEN_LIMIT]).code == 0
+    waited = deployed.module("resource_wait", resources=[{**policy, "name": "granite-tokens"}], timeout=60)
+    assert waited.code == 0, waited.output
+    time.sleep(2)
+    path, reader = "/granite/v1/chat/completions", gateway(deployed, "readonly-key-999")
+    question = chat("granite", 20, "word " * 40)
+    used = reader.json(path, question)["usage"]["total_tokens"]
+    time.sleep(0.5)
+    used += reader.events(path, question)[-1]["usage"]["total_tokens"]
+    time.sleep(0.5)
+    assert used < 200
+    while used < 100:
+        used += reader.events(path, question)[-1]["usage"]["total_tokens"]
+        time.sleep(0.5)
+    assert reader.status(path, question) == 429
+    assert gateway(deployed, "admin-key-12345").status(path, question) == 200
+    assert deployed.module("manifests", definitions=[TOKEN_LIMIT], state="absent").code == 0
+    assert until(lambda: reader.status(path, question), 200) == 200
+
+
+def test_without_its_policy_a_route_is_denied_until_it_is_back(deployed: Deployment) -> None:
+    client = gateway(deployed, "dev-key-67890")
+    assert client.status("/mistral/v1/models") == 200
+    deployed.kube.request("DELETE", "/apis/kuadrant.io/v1/namespaces/llm/authpolicies/mistral-7b-instruct")
+    assert until(lambda: client.status("/mistral/v1/models"), 403) == 403
+    run = deployed.playbook("site.yml", "--tags", "auth")
+    assert run.code == 0, run.output
+    assert until(lambda: client.status("/mistral/v1/models"), 200) == 200
+
+
+def scaled(deployed: Deployment, path: str, replicas: int) -> None:
+    deployed.kube.request(
+        "PATCH", path, body={"spec": {"replicas": replicas}}, content_type="application/merge-patch+json"
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis/operator.authorino.kuadrant.io/v1beta1/namespaces/kuadrant-system/authorinos/authorino",
+        "/apis/limitador.kuadrant.io/v1alpha1/namespaces/kuadrant-system/limitadors/limitador",
+    ],
+)
+def test_nothing_passes_while_a_deciding_component_is_stopped(deployed: Deployment, path: str) -> None:
+    client = gateway(deployed, "dev-key-67890")
+    assert client.status("/granite/v1/models") == 200
+    scaled(deployed, path, 0)
+    try:
+        assert until(lambda: client.status("/granite/v1/models"), 500) == 500
+    finally:
+        scaled(deployed, path, 1)
+    assert until(lambda: client.status("/granite/v1/models"), 200, 60) == 200
+
+
+def test_a_gateway_that_died_comes_back(deployed: Deployment) -> None:
+    client = gateway(deployed, "dev-key-67890")
+    (envoy,) = deployed.pids("envoy")
+    os.kill(envoy, signal.SIGKILL)
+    assert until(lambda: client.status("/granite/v1/models"), 0, 5) == 0
+    assert until(lambda: client.status("/granite/v1/models"), 200) == 200
+    assert deployed.pids("envoy") != {envoy}
+
+
+def test_forwarded_ports_survive_their_pods_and_leave_nothing(deployed: Deployment) -> None:
+    ports = dict(zip(("gateway", "prometheus", "grafana", "minio"), free_ports(4), strict=True))
+    client = Client("127.0.0.1", "dev-key-67890", host="localhost", port=ports["gateway"])
+    start = {"state": "start", "maas_local_ports": ports}
+    with socket.create_server(("127.0.0.1", ports["gateway"])):
+        refused = deployed.playbook("playbooks/port_forward.yml", **start)
+        assert refused.code != 0
+        assert f"(process {os.getpid()})" in " ".join(refused.output.split())
+    started = deployed.playbook("playbooks/port_forward.yml", **start)
+    assert started.recap()["changed"] == 1, started.output
+    try:
+        assert client.status("/granite/v1/models") == 200
+        assert deployed.playbook("playbooks/port_forward.yml", **start).recap()["changed"] == 0
+        restart(deployed, "llm", "kuadrant-gateway-istio")
+        assert until(lambda: client.status("/granite/v1/models"), 200, 60) == 200
+        (kubectl,) = [pid for pid, line in forwarders(deployed).items() if f"{ports['gateway']}:80" in line]
+        os.kill(kubectl, signal.SIGKILL)
+        assert until(lambda: client.status("/granite/v1/models"), 200) == 200
+        status = deployed.playbook("playbooks/port_forward.yml", state="status", maas_local_ports=ports).output
+        assert re.search(rf"gateway +http://localhost:{ports['gateway']} forwarding", status)
+        # Its Pod is a simulated one here.
+        assert re.search(rf"minio +http://localhost:{ports['minio']} +dead", status)
+    finally:
+        stopped = deployed.playbook("playbooks/port_forward.yml", state="stop")
+    assert stopped.recap()["changed"] == 1, stopped.output
+    assert forwarders(deployed) == {}
+    assert not list((deployed.home / "llmops-maas" / "port-forwards").iterdir())
+
+
+def forwarders(deployment: Deployment) -> dict[int, str]:
+    return {pid: line for pid, line in deployment.processes().items() if "port-forward" in line}
+
+
 def test_nothing_of_kserves_configuration_was_dropped(deployed: Deployment) -> None:
     data = deployed.get("v1", "configmaps", "kserve", "inferenceservice-config")["data"]
     assert {"storageInitializer", "logger", "agent", "batcher", "credentials"} <= set(data)
@@ -142,25 +346,33 @@ def test_a_second_run_changes_and_writes_nothing_and_shows_no_secret(deployed: D
 
 def test_drift_is_mended(deployed: Deployment) -> None:
     path = "/apis/kuadrant.io/v1/namespaces/llm/ratelimitpolicies/mistral-7b-instruct"
-    patch = {"spec": {"limits": {"requests-per-user": {"rates": [{"limit": 9999, "window": "1m"}]}}}}
+    patch = {"spec": {"limits": {"requests-per-user": {"rates": [{"limit": 3, "window": "1h"}]}}}}
     deployed.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+    client = gateway(deployed, "readonly-key-999")
+    assert until(lambda: client.status("/mistral/v1/models"), 429) == 429
     run = deployed.playbook("site.yml", "--tags", "auth")
     assert run.code == 0, run.output
     assert run.recap()["changed"] == 1
     rates = deployed.kube.request("GET", path)["spec"]["limits"]["requests-per-user"]["rates"]
     assert {"limit": 50, "window": "1m"} in rates
+    assert until(lambda: client.status("/mistral/v1/models"), 200) == 200
+
+
+def restart(deployment: Deployment, namespace: str, name: str) -> None:
+    """As kubectl rollout restart does, and wait for it."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+    annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
+    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    deployment.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+    target = {"api_version": "apps/v1", "kind": "Deployment", "namespace": namespace, "name": name}
+    waited = deployment.module("resource_wait", resources=[target], timeout=120)
+    assert waited.code == 0, waited.output
 
 
 def test_a_rollout_restart_restarts_the_process(deployed: Deployment) -> None:
-    path = "/apis/apps/v1/namespaces/kserve/deployments/kserve-controller-manager"
     before = deployed.pids("kserve-manager")
     assert before
-    annotations = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    deployed.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
-    controller = {"kind": "Deployment", "namespace": "kserve", "name": "kserve-controller-manager"}
-    waited = deployed.module("resource_wait", resources=[{"api_version": "apps/v1", **controller}], timeout=120)
-    assert waited.code == 0, waited.output
+    restart(deployed, "kserve", "kserve-controller-manager")
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         after = deployed.pids("kserve-manager")

@@ -59,7 +59,8 @@ class Kubeconfig:
             self.server: str = str(self.cluster["server"]).rstrip("/")
         except (KeyError, TypeError) as error:
             raise KubeconfigError(f"{path}: no usable current context ({error})") from error
-        self._directory = path.absolute().parent
+        self.path = path.absolute()
+        self._directory = self.path.parent
 
     def content_of(self, section: Mapping[str, Any], key: str) -> bytes | None:
         """Bytes of e.g. ``certificate-authority``, from ``<key>-data`` (base64) or from the file named by ``<key>``."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 from collections.abc import Coroutine, Iterator
@@ -13,13 +14,14 @@ from typing import Any
 
 import aiohttp
 
-from ..api import ApiError
+from ..api import MERGE_PATCH, ApiError
 from ..watching import Watch, sleep_unless, watch_forever
 from .container import GRACE_LIMIT
 from .images import ImageMapError
 from .node import Node
 from .objects import SourceKind
 from .pod import PodRunner, delete_now
+from .ports import LOCAL_PORTS
 from .relay import Relays
 from .services import Routes, Target
 
@@ -117,6 +119,7 @@ class ServiceRelays:
         self._relays = Relays(routes, self._failed)
         self._changes: asyncio.Queue[tuple[list[Target], list[Target]]] = asyncio.Queue()
         self._services: dict[tuple[str, str], dict[str, Any]] = {}
+        self._moved: dict[tuple[str, str], dict[str, int | None]] = {}
 
     def seen(self, kind: str | None, service: dict[str, Any]) -> None:
         meta = service["metadata"]
@@ -132,9 +135,30 @@ class ServiceRelays:
                 for target in removed:
                     await self._relays.remove(target)
                 for target in added:
-                    await self._relays.add(target)
+                    self._note(target, await self._relays.add(target))
+                await self._tell({(target.namespace, target.service) for target in added})
         finally:
             await self._relays.close()
+
+    def _note(self, target: Target, port: int | None) -> None:
+        moved = self._moved.setdefault((target.namespace, target.service), {})
+        moved.pop(str(target.port), None)
+        if port not in {None, target.port}:
+            moved[str(target.port)] = port
+
+    async def _tell(self, services: set[tuple[str, str]]) -> None:
+        """Writes into the Services which of their ports are relayed elsewhere."""
+        for namespace, name in services:
+            wanted = json.dumps(self._moved[namespace, name]) if self._moved[namespace, name] else None
+            meta = self._services[namespace, name]["metadata"]
+            if (meta.get("annotations") or {}).get(LOCAL_PORTS) == wanted:
+                continue
+            path = f"/api/v1/namespaces/{namespace}/services/{name}"
+            body = {"metadata": {"annotations": {LOCAL_PORTS: wanted}}}
+            try:
+                await self._node.api.request("PATCH", path, body, content_type=MERGE_PATCH)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                LOG.warning("%s/%s: its ports are not written into it: %s", namespace, name, error)
 
     async def _failed(self, target: Target, message: str) -> None:
         service = self._services[target.namespace, target.service]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-# {root}: directory under which the container's volumes are mounted; {tmp}: its /tmp; {kubeconfig}: uses its token.
-_PLACEHOLDER = re.compile(r"\{(port:[A-Za-z0-9-]+|root|tmp|kubeconfig|pod_name|namespace|pod_ip)\}")
+# {root}: directory under which the container's volumes are mounted; {tmp}: its /tmp; {kubeconfig}: uses its token;
+# {node_kubeconfig}: has the rights of the kubelet stand-in, for what itself stands in for a part of the cluster.
+_PLACEHOLDER = re.compile(r"\{(port:[A-Za-z0-9-]+|root|tmp|kubeconfig|node_kubeconfig|pod_name|namespace|pod_ip)\}")
 
 
 class PlaceholderError(Exception):

@@ -29,7 +29,7 @@ from .node import Node
 from .objects import MissingError, SourceKind
 from .placeholders import PlaceholderError, fill, relocate
 from .podstatus import Containers, ContainerState, pod_status
-from .ports import PodPorts, PortError
+from .ports import LOCAL_PORTS, PodPorts, PortError
 from .probes import Prober
 from .processes import Command
 from .sources import PodSources
@@ -67,6 +67,7 @@ class PodRunner:
         self._wake = asyncio.Event()
         self._dirty = asyncio.Event()
         self._written: dict[str, Any] | None = None
+        self._told: dict[int, int] = {}
 
     # --- what the routing needs
 
@@ -119,7 +120,7 @@ class PodRunner:
     async def _live(self) -> None:
         try:
             await self._write_volumes_when_there()
-            await self._create_logs_object()
+            await self._tell_logs()
             await self._run_init_containers()
             self._initialized = True
             await self._run_containers()
@@ -266,6 +267,7 @@ class PodRunner:
             "pod_name": meta["name"],
             "namespace": meta["namespace"],
             "pod_ip": self.address,
+            "node_kubeconfig": str(self._node.api.kubeconfig.path),
         }
         token = self._token_file()
         if token is not None:
@@ -296,18 +298,28 @@ class PodRunner:
 
     # --- logs
 
-    async def _create_logs_object(self) -> None:
+    async def _tell_logs(self) -> None:
         """Tells KWOK, which serves the kubelet API of all nodes, where this Pod's logs are."""
+        containers = [state.name for state in (*self._init, *self._main)]
+        await self._tell_kwok("Logs", "logs", {"logs": [self._log_entry(name) for name in containers]})
+
+    async def _tell_ports(self, local: Mapping[int, int]) -> None:
+        """Tells KWOK where ``kubectl port-forward`` leads to."""
+        forwards = [
+            {"ports": [number], "target": {"address": "127.0.0.1", "port": port}} for number, port in local.items()
+        ]
+        await self._tell_kwok("PortForward", "portforwards", {"forwards": forwards})
+
+    async def _tell_kwok(self, kind: str, plural: str, spec: Mapping[str, Any]) -> None:
         meta = self.pod["metadata"]
         owner = {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": self.uid}
-        containers = [state.name for state in (*self._init, *self._main)]
         body = {
             "apiVersion": "kwok.x-k8s.io/v1alpha1",
-            "kind": "Logs",
+            "kind": kind,
             "metadata": {"name": meta["name"], "namespace": meta["namespace"], "ownerReferences": [owner]},
-            "spec": {"logs": [self._log_entry(name) for name in containers]},
+            "spec": spec,
         }
-        path = f"/apis/kwok.x-k8s.io/v1alpha1/namespaces/{meta['namespace']}/logs"
+        path = f"/apis/kwok.x-k8s.io/v1alpha1/namespaces/{meta['namespace']}/{plural}"
         try:
             try:
                 await self._node.api.request("POST", path, body)
@@ -316,7 +328,7 @@ class PodRunner:
                     raise
                 await self._node.api.request("PATCH", f"{path}/{meta['name']}", body, content_type=MERGE_PATCH)
         except _UNREACHABLE as error:
-            LOG.warning("%s: its logs cannot be read through the API: %s", self.name, error)
+            LOG.warning("%s: its %s cannot be reached through the API: %s", self.name, plural, error)
 
     def _log_entry(self, name: str) -> dict[str, Any]:
         log = ContainerLog(self._logs, name)
@@ -349,12 +361,16 @@ class PodRunner:
     async def _publish(self) -> None:
         containers = Containers(self._init, self._main, self._initialized)
         status = pod_status(self.pod, containers, self.address, timestamp())
-        text = json.loads(json.dumps(status))
+        metadata = {"uid": self.uid, "annotations": {LOCAL_PORTS: self.ports.as_text()}}
+        body = {"metadata": metadata, "status": status}
+        text = json.loads(json.dumps(body))
         if text == self._written:
             return
-        body = {"metadata": {"uid": self.uid}, "status": status}
         self.pod = await self._node.api.request("PATCH", f"{self.path}/status", body, content_type=STRATEGIC_PATCH)
         self._written = text
+        if self._told != (local := dict(self.ports.allocated)):
+            self._told = local
+            await self._tell_ports(local)
 
     async def _event(self, reason: str, message: str, warning: bool) -> None:
         await self._node.recorder.record(self.pod, "Pod", reason, message, warning=warning)

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 from collections.abc import Mapping
 from typing import Any
+
+# The annotation in which a Pod's local ports stand, as JSON by container port: its address cannot be dialled. In that
+# of a Service stand those of its ports that are relayed on another one.
+LOCAL_PORTS = "llmops.maas/local-ports"
 
 # Below Linux's default range for outgoing connections (32768-60999), so that none of those takes a port between two
 # starts of a container.
@@ -76,6 +81,15 @@ class PodPorts:
         """Local port already allocated for a container port, or None."""
         number = self.number(port)
         return None if number is None else self._local.get(number)
+
+    @property
+    def allocated(self) -> Mapping[int, int]:
+        """Local port by container port."""
+        return self._local
+
+    def as_text(self) -> str:
+        """The allocated ones for the annotation LOCAL_PORTS."""
+        return json.dumps({str(number): port for number, port in sorted(self._local.items())})
 
     def release(self) -> None:
         for port in self._local.values():

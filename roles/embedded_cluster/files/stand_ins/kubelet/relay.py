@@ -19,6 +19,8 @@ from .services import Routes, Target
 LOG = logging.getLogger(__name__)
 
 _CHUNK = 64 * 1024
+# Where a port is relayed that only root may listen on: 80 becomes 8080, 443 becomes 8443.
+PRIVILEGED_SHIFT = 8000
 
 
 async def pipe(
@@ -33,17 +35,20 @@ async def pipe(
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, OSError):
+    try:
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
+    except OSError:
+        # A side that broke off: the other one must not go on waiting for it.
+        writer.transport.abort()
 
 
 class Relays:
-    """One listener per Service port. A port that cannot be had (below 1024 without the right, or taken) is reported
-    once and left out: kube-apiserver reaches the Service through the egress proxy all the same.
+    """One listener per Service port, on a higher one where the right to listen on it is missing. A port that cannot be
+    had is reported once and left out: kube-apiserver reaches the Service through the egress proxy all the same.
     """
 
     def __init__(self, routes: Routes, failed: Callable[[Target, str], Awaitable[None]]) -> None:
@@ -52,15 +57,23 @@ class Relays:
         self._servers: dict[tuple[str, int], asyncio.Server] = {}
         self._open: set[asyncio.Task[None]] = set()
 
-    async def add(self, target: Target) -> None:
+    async def add(self, target: Target) -> int | None:
+        """The port that is listened on; None when there is none."""
         try:
-            server = await asyncio.start_server(self._serve(target), target.address, target.port)
+            self._servers[target.key], port = await self._listen(target)
         except OSError as error:
             message = f"{target.address}:{target.port} of Service {target.namespace}/{target.service}: {_why(error)}"
             LOG.warning("not relayed: %s", message)
             await self._failed(target, message)
-            return
-        self._servers[target.key] = server
+            return None
+        return port
+
+    async def _listen(self, target: Target) -> tuple[asyncio.Server, int]:
+        try:
+            return await asyncio.start_server(self._serve(target), target.address, target.port), target.port
+        except PermissionError:
+            port = target.port + PRIVILEGED_SHIFT
+            return await asyncio.start_server(self._serve(target), target.address, port), port
 
     async def remove(self, target: Target) -> None:
         server = self._servers.pop(target.key, None)

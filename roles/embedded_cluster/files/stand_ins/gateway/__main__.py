@@ -1,0 +1,119 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command line of the gateway stand-in: the process of a gateway's Pod. It runs Envoy, and ends when Envoy ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from ..api import Api, Kubeconfig, KubeconfigError
+from ..watching import stop_on_signals, wait_for_server, watch_forever
+from .envoy import bootstrap
+from .follow import Gateway
+
+LOG = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5.0
+_GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="stand_ins.gateway", description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="may read Pods and the Secrets of certificates")
+    parser.add_argument("--envoy", required=True, help="Envoy's binary")
+    parser.add_argument("--directory", type=Path, required=True, help="for Envoy's files, with private keys")
+    parser.add_argument("--namespace", required=True)
+    parser.add_argument("--pod", required=True, help="its label tells the Gateway")
+    parser.add_argument("--admin-port", type=int, required=True, help="of Envoy's administration, on loopback")
+    parser.add_argument("--status-port", type=int, required=True, help="of readiness and metrics, on loopback")
+    parser.add_argument(
+        "--port", action="append", default=[], help="PORT=LOCAL: a port of the Gateway, where it is here"
+    )
+    # The container's own arguments are pilot-agent's.
+    return parser.parse_known_args()[0]
+
+
+async def run(options: argparse.Namespace) -> int:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    ports = {int(one): int(other) for one, _equals, other in (item.partition("=") for item in options.port)}
+    directory: Path = options.directory.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    async with Api(Kubeconfig(options.kubeconfig)) as api:
+        await wait_for_server(api, stop)
+        pod = await api.request("GET", f"/api/v1/namespaces/{options.namespace}/pods/{options.pod}")
+        gateway = Gateway((options.namespace, pod["metadata"]["labels"][_GATEWAY_LABEL]), ports, directory)
+        await gateway.load(api)
+        gateway.write()
+        content = bootstrap(directory, options.admin_port, options.status_port)
+        (directory / "envoy.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+        envoy = await _start(options.envoy, directory)
+        tasks = [
+            asyncio.create_task(watch_forever(api, gateway.watches(), stop)),
+            asyncio.create_task(gateway.follow(stop)),
+            asyncio.create_task(gateway.load_again(api, stop)),
+        ]
+        try:
+            return await _until_either(envoy, stop)
+        finally:
+            stop.set()
+            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+
+
+async def _start(binary: str, directory: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        binary,
+        "--config-path",
+        str(directory / "envoy.json"),
+        "--concurrency",
+        "2",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+        # Notes about features that are still in the making: they are used on purpose.
+        "--component-log-level",
+        "misc:error",
+        stdin=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def _until_either(envoy: asyncio.subprocess.Process, stop: asyncio.Event) -> int:
+    """Exit code: Envoy's own, or 0 after a request to stop."""
+    ended = asyncio.create_task(envoy.wait())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if ended.done():
+        LOG.error("Envoy ended with exit code %s", ended.result())
+        return ended.result() or 1
+    envoy.terminate()
+    try:
+        await asyncio.wait_for(ended, _STOP_SECONDS)
+    except TimeoutError:
+        envoy.kill()
+        await envoy.wait()
+    return 0
+
+
+def main() -> int:
+    options = arguments()
+    os.umask(0o077)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for noisy in ("kopf", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        return asyncio.run(run(options))
+    except (KubeconfigError, OSError) as error:
+        print(f"gateway stand-in: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command line of the Limitador stand-in; takes Limitador's own arguments, of which it needs the limits file alone."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+from aiohttp import web
+
+from . import rls
+from .actions import ExpressionError, question
+from .limits import Counters, LimitsFile
+
+LOG = logging.getLogger(__name__)
+
+_REFRESH_SECONDS = 1.0
+
+
+class Service:
+    """Answers Envoy. The domain of a request is the kind of the service that Kuadrant's filter would have asked."""
+
+    def __init__(self, limits: LimitsFile) -> None:
+        self._limits = limits
+        self._counters = Counters()
+
+    async def should_rate_limit(self, request: Any, context: Any) -> Any:
+        for descriptor in request.descriptors:
+            facts = {entry.key: entry.value for entry in descriptor.entries}
+            try:
+                refused = self.refused(request.domain, facts)
+            except (ExpressionError, KeyError, ValueError) as error:
+                LOG.warning("not evaluated, so the failure mode decides: %s", error)
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            if refused:
+                return rls.Response(overall_code=rls.OVER_LIMIT, raw_body=b"Too Many Requests\n")
+        return rls.Response(overall_code=rls.OK)
+
+    def refused(self, kind: str, facts: dict[str, str]) -> bool:
+        """Whether one action of this kind refuses the request; counts it where the kind says so."""
+        asked = question(facts)
+        if asked is None:
+            return False
+        limits = self._limits.current
+        if kind == "ratelimit-report":
+            self._counters.add(limits, asked.namespace, asked.entries, asked.hits)
+            return False
+        if kind == "ratelimit-check":
+            return self._counters.check(limits, asked.namespace, asked.entries) is not None
+        return self._counters.check_and_add(limits, asked.namespace, asked.entries, asked.hits) is not None
+
+
+async def run(options: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    limits = LimitsFile(options.limits)
+    limits.refresh()
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(
+        Service(limits).should_rate_limit,
+        request_deserializer=rls.Request.FromString,
+        response_serializer=rls.Response.SerializeToString,
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(rls.SERVICE, {rls.METHOD: handler}),))
+    server.add_insecure_port(f"127.0.0.1:{options.rls_port}")
+    await server.start()
+    status = await _status_server(options.http_port)
+    try:
+        while not stop.is_set():
+            _refresh(limits)
+            await _wait(stop)
+    finally:
+        await status.cleanup()
+        await server.stop(1)
+
+
+def _refresh(limits: LimitsFile) -> None:
+    try:
+        if limits.refresh():
+            LOG.info("%d limits are in force", len(limits.current))
+    except OSError as error:
+        LOG.warning("the limits stay as they are: %s", error)
+
+
+async def _wait(stop: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), _REFRESH_SECONDS)
+    except TimeoutError:
+        return
+
+
+async def _status_server(port: int) -> web.AppRunner:
+    async def status(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    application = web.Application()
+    application.router.add_get("/status", status)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return runner
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="stand_ins.limitador", description=__doc__)
+    parser.add_argument("--rls-port", type=int, required=True, help="of the rate limit service, on loopback")
+    parser.add_argument("--http-port", type=int, required=True, help="of /status, on loopback")
+    parser.add_argument("limits", type=Path, help="limits file (YAML); read again when it changes")
+    parser.add_argument("--metric-labels-default", help="ignored")
+    # What follows the file is Limitador's storage; the counters are kept in memory here.
+    options, _ignored = parser.parse_known_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(run(options))
+    except (OSError, RuntimeError) as error:
+        print(f"Limitador stand-in: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limitador's limits and counters: fixed windows that begin with the first hit, kept in memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cel
+import yaml
+from limits.storage import MemoryStorage
+
+LOG = logging.getLogger(__name__)
+
+Descriptor = Mapping[str, str]
+
+
+class LimitsError(Exception):
+    """The limits file cannot be used; the message has the place."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``maximum`` hits in ``seconds`` for each set of values of the variables, where all conditions hold."""
+
+    namespace: str
+    maximum: int
+    seconds: int
+    conditions: tuple[str, ...]
+    variables: tuple[str, ...]
+    name: str = ""
+
+    def counter(self, descriptor: Descriptor) -> str | None:
+        """Identity of the counter for a descriptor; None when the limit does not apply to it."""
+        context = cel.Context()
+        context.add_variable("descriptors", [dict(descriptor)])
+        try:
+            if not all(cel.evaluate(text, context) is True for text in self.conditions):
+                return None
+            values = [cel.evaluate(text, context) for text in self.variables]
+        except (ValueError, RuntimeError, TypeError, KeyError):
+            # Something that it asks for is not in the descriptor.
+            return None
+        return json.dumps([self.namespace, self.seconds, self.conditions, self.variables, values])
+
+
+def parse(content: Any) -> list[Limit]:
+    """The limits file as the operator writes it. Raises LimitsError."""
+    if content is None:
+        return []
+    if not isinstance(content, list):
+        msg = "the limits file must hold a list"
+        raise LimitsError(msg)
+    found = []
+    for number, item in enumerate(content):
+        try:
+            limit = Limit(
+                namespace=str(item["namespace"]),
+                maximum=int(item["max_value"]),
+                seconds=int(item["seconds"]),
+                conditions=tuple(item.get("conditions") or ()),
+                variables=tuple(item.get("variables") or ()),
+                name=str(item.get("name") or ""),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            msg = f"limit {number}: {error!r}"
+            raise LimitsError(msg) from error
+        found.append(limit)
+    return found
+
+
+class LimitsFile:
+    """The limits of a file, read again when it changes. An unusable one leaves the last good limits in force."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self.current: list[Limit] = []
+
+    def refresh(self) -> bool:
+        """True when the limits were replaced."""
+        status = self._path.stat()
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            self.current = parse(yaml.safe_load(self._path.read_text(encoding="utf-8")))
+        except (LimitsError, yaml.YAMLError) as error:
+            LOG.error("%s is not used: %s", self._path, error)  # noqa: TRY400  # the message says it all
+            return False
+        return True
+
+
+class Counters:
+    """Counts hits. A question that one limit refuses is counted by none of them."""
+
+    def __init__(self) -> None:
+        self._storage = MemoryStorage()
+
+    def check_and_add(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor, hits: int) -> Limit | None:
+        """The first limit that refuses so many more hits; None when they were counted."""
+        affected = _affected(limits, namespace, descriptor)
+        refused = self._refusing(affected, hits)
+        if refused is None:
+            self._add(affected, hits)
+        return refused
+
+    def check(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor) -> Limit | None:
+        """The first limit that has no room for one more hit; nothing is counted."""
+        return self._refusing(_affected(limits, namespace, descriptor), 1)
+
+    def add(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor, hits: int) -> None:
+        """Counts hits that have happened, whatever the limits say."""
+        self._add(_affected(limits, namespace, descriptor), hits)
+
+    def _refusing(self, affected: Sequence[tuple[Limit, str]], hits: int) -> Limit | None:
+        return next((limit for limit, key in affected if self._storage.get(key) + hits > limit.maximum), None)
+
+    def _add(self, affected: Sequence[tuple[Limit, str]], hits: int) -> None:
+        for limit, key in affected:
+            self._storage.incr(key, limit.seconds, amount=hits)
+
+
+def _affected(limits: Iterable[Limit], namespace: str, descriptor: Descriptor) -> list[tuple[Limit, str]]:
+    found = []
+    for limit in limits:
+        if limit.namespace == namespace:
+            key = limit.counter(descriptor)
+            if key is not None:
+                found.append((limit, key))
+    return found

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to the gateway of a deployed platform, as its clients send them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployment import Deployment
+
+
+@dataclass
+class Client:
+    """A client of the gateway at ``address``, with the key of one user ("" for none)."""
+
+    address: str
+    key: str = ""
+    prefix: str = "APIKEY"
+    host: str = "localhost"
+    port: int = 80
+
+    def request(self, path: str, body: Any = None) -> tuple[int, str]:
+        """Status and body; a body makes it a POST of JSON."""
+        headers = {"Host": self.host, "Content-Type": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"{self.prefix} {self.key}"
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
+        try:
+            connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def status(self, path: str, body: Any = None) -> int:
+        """Status alone; 0 when nobody answers."""
+        try:
+            return self.request(path, body)[0]
+        except (OSError, http.client.HTTPException):
+            return 0
+
+    def json(self, path: str, body: Any = None) -> Any:
+        """The answer to a request that must be answered with 200."""
+        status, text = self.request(path, body)
+        assert status == 200, (path, status, text)
+        return json.loads(text)
+
+    def events(self, path: str, body: Mapping[str, Any]) -> list[Any]:
+        """The parsed events of a stream, without the mark of its end, which must be there."""
+        status, text = self.request(path, {**body, "stream": True})
+        assert status == 200, (path, status, text)
+        lines = [line.removeprefix("data: ") for line in text.splitlines() if line]
+        assert lines[-1] == "[DONE]"
+        return [json.loads(line) for line in lines[:-1]]
+
+
+def gateway(deployment: Deployment, key: str = "", **more: str) -> Client:
+    service = deployment.get("v1", "services", "llm", "kuadrant-gateway-istio")
+    return Client(service["spec"]["clusterIP"], key, **more)
+
+
+def chat(model: str, tokens: int = 5, prompt: str = "Hello") -> dict[str, Any]:
+    return {"model": model, "max_tokens": tokens, "messages": [{"role": "user", "content": prompt}]}
+
+
+def until(question: Callable[[], Any], wanted: Any, seconds: float = 30) -> Any:
+    """The last answer: the wanted one as soon as it comes, else whatever there is after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while (answer := question()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return answer
