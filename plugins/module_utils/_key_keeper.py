@@ -60,6 +60,7 @@ class Kept:
     action: str = "unchanged"
     key: Key | None = None
     name: str = ""
+    lineage: str = ""
     changes: list[str] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ class Keeper:
         """Have the user's key, and let it be accepted."""
         keys = self._store.keys(warn=self._warn)
         self._refuse_other_user(wanted.user, wanted.lineage, keys)
-        kept = Kept()
+        kept = Kept(lineage=wanted.lineage)
         current = self._current(keys, wanted.lineage)
         if current is None or not self._fits(current, wanted):
             self._issue(wanted, keys, current, kept)

@@ -205,7 +205,7 @@ def act(params: dict[str, Any], keeper: Keeper, kube: Kube) -> Kept:
 def _shown(kept: Kept, clock: Clock) -> dict[str, Any]:
     if kept.key is not None:
         return kept.key.report(clock.now())
-    return {"name": kept.name} if kept.name else {}
+    return {"name": kept.name, "lineage": kept.lineage} if kept.name else {}
 
 
 def main() -> None:
