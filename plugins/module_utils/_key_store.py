@@ -81,7 +81,15 @@ class KeyStore:
     def _list(self, selector: str) -> Iterator[Mapping[str, Any]]:
         query: dict[str, Any] = {"labelSelector": selector, "fieldSelector": "type=Opaque", "limit": PAGE}
         while True:
-            answer = self._retried("GET", self._path(), query=query)
+            try:
+                answer = self._retried("GET", self._path(), query=query)
+            except ApiError as error:
+                if error.status != 400:
+                    raise
+                raise KubeError(
+                    f"adopt_selectors, key_labels: {selector!r} is no label selector ({error}); write it as"
+                    " app=models-api"
+                ) from error
             yield from answer["items"]
             following = answer["metadata"].get("continue")
             if not following:
