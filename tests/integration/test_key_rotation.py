@@ -216,7 +216,7 @@ def test_a_list_of_keys_is_kept_and_what_leaves_it_is_revoked(site: Site) -> Non
 
 
 class Clients:
-    """The users' clients, which take their new keys at different moments of the grace period. Notes when old ones end."""
+    """The users' clients: each takes its new key at a moment of its own in the grace period."""
 
     def __init__(self, site: Site, users: list[str], seconds: float) -> None:
         self.site, self.users, self.seconds = site, users, seconds
