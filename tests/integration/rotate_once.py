@@ -5,11 +5,13 @@
 """Runs the rotation once, in a process of its own that a test may kill: `python rotate_once.py OPTIONS FOLDER`.
 
 OPTIONS are those of the module as JSON; keys that go to files go below FOLDER, as the action plugin would put them.
+The last word on standard error is the peak of its memory in KiB.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import controller_sink
@@ -20,3 +22,4 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._key_action import Con
 if __name__ == "__main__":
     with controller_sink(ControllerSink(sys.argv[2], [])):
         sys.stdout.write(printed(api_key_rotation, json.loads(sys.argv[1])))
+    sys.stderr.write(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +25,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import D
 from ansible_collections.llmops.maas.plugins.module_utils._key_material import PATTERN
 from ansible_collections.llmops.maas.plugins.module_utils._key_rotation import Rotation
 from ansible_collections.llmops.maas.plugins.module_utils._kube import Kube
+from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
 from ansible_collections.llmops.maas.plugins.modules import api_key, api_key_info, api_key_rotation
 from ansible_collections.llmops.maas.plugins.plugin_utils._direct import printed
 from ansible_collections.llmops.maas.plugins.plugin_utils._key_action import ControllerSink
@@ -292,6 +295,41 @@ def test_writes_for_a_key_are_the_same_for_few_and_for_many(keys: Keys) -> None:
         found.append(len(keys.server.writes(since)) / count)
     # Create, proof noted, delivered, end noted, deleted.
     assert found == [5, 5]
+
+
+def test_a_thousand_keys_rotate_in_one_task(keys: Keys, tmp_path: Path) -> None:
+    count = 1000
+    made = [{"user": f"user-{number:04}", "name": f"key-{number:04}"} for number in range(count)]
+
+    def make(row: dict[str, str]) -> None:
+        annotations = {"secret.kuadrant.io/user-id": row["user"]}
+        labels = {
+            "app": "models-api",
+            "authorino.kuadrant.io/managed-by": "authorino",
+            "llmops.maas/key-id": row["user"],
+        }
+        keys.by_hand(row["name"], f"{row['user']}-0123456789abcdefghijklmnop", labels, annotations)
+
+    in_parallel(make, made)
+    since = keys.server.audit_position()
+    options = {
+        "kubeconfig": str(keys.server.kubeconfig),
+        "namespace": keys.namespace,
+        "force": True,
+        "grace": "0",
+        "probe": {"method": "none"},
+        "delivery": {"secret": {"namespace": keys.namespace, "name": "for-${user}"}},
+    }
+    script = Path(__file__).with_name("rotate_once.py")
+    done = subprocess.run(
+        [sys.executable, script, json.dumps(options), tmp_path], capture_output=True, text=True, check=True, timeout=300
+    )
+    result = json.loads(done.stdout)
+    assert result["counts"]["retired"] == count, result.get("msg")
+    assert len(keys.server.writes(since)) == 5 * count
+    # Peak memory in KiB, which the process tells at its end.
+    peak = int(done.stderr.split()[-1])
+    assert peak < 150 * 1024, peak
 
 
 def test_a_failed_delivery_leaves_the_old_key_and_the_next_run_goes_on(keys: Keys) -> None:
