@@ -11,6 +11,7 @@ not, answers prove nothing.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.llmops.maas.plugins.module_utils._key_material import generate, random_id
-from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError
+from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError, KubeError
 
 try:
     import urllib3
@@ -112,8 +113,9 @@ class Prober:
         return ""
 
     def _refresh(self) -> None:
-        found = self._find()
-        self._endpoints = found or self._endpoints
+        # While Authorino or the API server restarts, there may be none: the ones known are asked until time is up.
+        with contextlib.suppress(KubeError, ProbeError):
+            self._endpoints = self._find()
 
     def _round(self, value: str, good: Callable[[int], bool]) -> str:
         for endpoint in self._endpoints:

@@ -129,10 +129,14 @@ class Rotation:
         self.rows: list[Row] = []
         self.adopted: list[str] = []
         self.stopped = False
+        self._soon_planned = False
 
     @property
     def changed(self) -> bool:
-        return bool(self.adopted) or any(row.changed for row in self.rows)
+        """Whether something was changed; after check mode, whether it would be."""
+        planned = [row for row in self.rows if row.status == PLANNED and row.step.action in ISSUING]
+        begun = any(row.changed for row in self.rows)
+        return begun or bool(self.adopted or planned or self._soon_planned)
 
     def run(self, *, check: bool) -> None:
         """Do all that can be done now. Raises KubeError or ProbeError when nothing was begun; else failures are in the
@@ -146,6 +150,7 @@ class Rotation:
         strangers = self._strangers(keys)
         if check:
             self.adopted = [key.name for key in strangers]
+            self._soon_planned = bool(self._soon())
             return
         issue = [row for row in self.rows if row.status == PLANNED and row.step.action in ISSUING]
         if self._prober and (issue or self._soon()):

@@ -330,9 +330,8 @@ def main() -> None:
     if prober is None and not module.check_mode:
         module.warn("no key was tried, for the probe's method is none: nothing proves that the new keys are accepted")
     found = counts(rotation.rows)
-    would = module.check_mode and bool(found["due"])
     result: dict[str, Any] = {
-        "changed": rotation.changed or would,
+        "changed": rotation.changed,
         "api_keys": [row.report() for row in rotation.rows],
         "counts": found,
         "adopted": rotation.adopted,

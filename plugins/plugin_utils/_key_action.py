@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.vault import VaultLib, match_encrypt_secret
 
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import DeliveryError, controller_sink
@@ -94,25 +95,30 @@ class KeyAction(DirectAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         delivery = self._task.args.get("delivery") or {}
-        self._refuse(delivery)
+        registered = self._refuse(delivery)
         sink = ControllerSink(self._loader.get_basedir(), self._loader._vault.secrets)  # noqa: SLF001 - no other way
         if self._runs_here(task_vars or {}):
             with controller_sink(sink):
                 result.update(self._execute_module(task_vars=task_vars))
         else:
             result.update(self._execute_module(task_vars=task_vars))
-        if isinstance(delivery, Mapping) and delivery.get("registered"):
+        if registered:
             # Also after a failure: some users' keys may have been rotated.
             result["new_keys"] = sink.registered
         return result
 
-    def _refuse(self, delivery: Any) -> None:
+    def _refuse(self, delivery: Any) -> bool:
+        """Refuse what would show keys; returns whether they are to be returned."""
         if self._task.async_val:
             raise AnsibleActionFail(
                 f"{self._task.action} does not support async: its keys would be written to a file. Leave async out"
             )
-        if isinstance(delivery, Mapping) and delivery.get("registered") and not self._task.no_log:
+        if not isinstance(delivery, Mapping):
+            raise AnsibleActionFail("delivery: give a dictionary with secret, file or registered")
+        registered: bool = boolean(delivery.get("registered") or False, strict=False)
+        if registered and not self._task.no_log:
             raise AnsibleActionFail(
                 "delivery.registered returns keys, which Ansible shows unless the task has no_log: true. Set it, or"
                 " deliver to a secret or a file"
             )
+        return registered

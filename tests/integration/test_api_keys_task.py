@@ -395,6 +395,7 @@ def test_an_old_key_stays_while_no_newer_one_is_in_use(keys: Keys) -> None:
     keys.key()
     successor = keys.rotate()["api_keys"][0]["successor"]
     keys.server.request("DELETE", f"{keys.path}/{successor}")
+    assert keys.rotate(force=False, now="2029-01-01T00:00:00Z", check=True)["changed"] is True
     late = keys.rotate(force=False, now="2029-01-01T00:00:00Z")
     assert "no newer key is in use in its place" in late["msg"]
     assert list(keys.values()) == ["api-key-alice"]
@@ -508,6 +509,7 @@ def test_through_ansible_with_a_vault_and_with_registered_keys(keys: Keys, tmp_p
     ("task", "words"),
     [
         ({"delivery": {"registered": True}}, "unless the task has no_log: true"),
+        ({"delivery": '{"registered": true}'}, "delivery: give a dictionary"),
         ({"async": 10}, "does not support async"),
     ],
 )
