@@ -84,7 +84,7 @@ class Keeper:
         keys = self._store.keys(warn=self._warn)
         self._refuse_other_user(wanted.user, wanted.lineage, keys)
         kept = Kept(lineage=wanted.lineage)
-        current = self._current(keys, wanted.lineage)
+        current = self._current(keys, wanted.lineage) or self._stranger(keys, wanted)
         if current is None or not self._fits(current, wanted):
             self._issue(wanted, keys, current, kept)
         else:
@@ -137,6 +137,14 @@ class Keeper:
         found = [key for key in keys if key.lineage == lineage and key.retire_after is None]
         older = [key for key in found if not key.pending] or found
         return max(older, key=lambda key: (key.created, key.name), default=None)
+
+    @staticmethod
+    def _stranger(keys: Sequence[Key], wanted: Wanted) -> Key | None:
+        """The given key in a Secret that was made otherwise, for the same user, under another name."""
+        if not wanted.value:
+            return None
+        mine = (key for key in keys if not key.managed and key.identity.user == wanted.user)
+        return next((key for key in mine if key.value == wanted.value), None)
 
     def _fits(self, current: Key, wanted: Wanted) -> bool:
         """Whether the key there is the one that was asked for, or what followed it in a rotation."""
@@ -207,7 +215,7 @@ class Keeper:
                 f"{key.where} was not made by this collection, or has lost its labels; it is looked after from now on"
             )
             kept.note("adopted", f"{key.name}: labelled")
-            key = key if self._check else adopt(self._store, key)
+            key = key if self._check else adopt(self._store, key, wanted.lineage)
         missing = {name: str(value) for name, value in wanted.labels.items() if key.labels.get(name) != str(value)}
         if missing:
             kept.note("configured", f"{key.name}: labels {', '.join(sorted(missing))}")

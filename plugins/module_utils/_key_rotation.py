@@ -354,11 +354,13 @@ def _settle(row: Row, future: Future[None]) -> bool:
     return row.status != FAILED
 
 
-def adopt(store: KeyStore, key: Key) -> Key:
-    """Give a key that was made otherwise our labels. Its value stays, and cannot be changed in place any more."""
+def adopt(store: KeyStore, key: Key, lineage: str = "") -> Key:
+    """Give a key that was made otherwise our labels, and that name if any. Its value stays, and cannot be changed in
+    place any more.
+    """
     changes = {
-        "labels": {**WATCHED, KEY_ID: random_id()},
-        "annotations": {LINEAGE: key.lineage},
+        "labels": {**WATCHED, KEY_ID: key.key_id or random_id()},
+        "annotations": {LINEAGE: lineage or key.lineage},
         "immutable": True,
     }
     adopted, _changed = store.change(key, changes, lambda now: now.managed and now.watched, lambda _now: True)

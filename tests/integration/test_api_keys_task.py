@@ -383,6 +383,18 @@ def test_keys_made_by_hand_are_adopted_with_a_warning(keys: Keys, capsys: pytest
     assert (row["state"], row["lineage"]) == ("active", "foreign")
 
 
+def test_a_given_key_is_found_in_a_secret_of_another_name(keys: Keys) -> None:
+    keys.by_hand("seed-secret", GIVEN, {"app": "models-api"}, {"secret.kuadrant.io/user-id": "alice"})
+    assert keys.key(value=GIVEN, check=True)["action"] == "adopted"
+    assert keys.key(value=GIVEN)["action"] == "adopted"
+    assert keys.key(value=GIVEN)["changed"] is False
+    assert list(keys.secrets()) == ["seed-secret"]
+    keys.rotate(grace="0")
+    assert keys.key(value=GIVEN)["changed"] is False
+    (row,) = keys.info()
+    assert (row["lineage"], row["name"].startswith("api-key-alice-")) == ("api-key-alice", True)
+
+
 def test_secrets_with_the_same_key_are_left_alone(keys: Keys) -> None:
     for name in ("one", "two"):
         keys.by_hand(name, GIVEN, {"app": "models-api"}, {"secret.kuadrant.io/user-id": name})
