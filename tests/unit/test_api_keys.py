@@ -38,6 +38,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._key_plan import (
     Due,
     plan,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._key_probe import Authorino, ProbeError
 from ansible_collections.llmops.maas.plugins.module_utils._times import Clock, TimeError, duration, moment, stamp
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -351,3 +352,45 @@ def test_a_user_id_leads_to_no_other_folder() -> None:
     delivery = Delivery(NoStore(), {"secret": {"namespace": "n", "name": "k-${user}", "key": "k"}})  # type: ignore[arg-type]
     (place,) = delivery.places("../../Etc/passwd", "x")
     assert str(place) == "secret n/k-etc-passwd"
+
+
+def endpoint_slice(addresses: list[tuple[str, bool]], **fields: Any) -> dict[str, Any]:
+    endpoints = [{"addresses": [address], "conditions": {"ready": ready}} for address, ready in addresses]
+    ports = [{"name": "grpc", "port": 50051}, {"name": "http", "port": 5001}]
+    return {"addressType": "IPv4", "ports": ports, "endpoints": endpoints, **fields}
+
+
+def auth_config(host: str, labels: dict[str, str]) -> dict[str, Any]:
+    key_source = {"apiKey": {"selector": {"matchLabels": labels}}}
+    return {"spec": {"hosts": [host], "authentication": {"keys": key_source, "tokens": {"jwt": {}}}}}
+
+
+def found_by(slices: list[dict[str, Any]], configs: list[dict[str, Any]]) -> list[str]:
+    def read(path: str, _query: Any) -> Any:
+        return {"items": slices if "endpointslices" in path else configs}
+
+    return [str(endpoint) for endpoint in Authorino(read, "kuadrant-system", LABELS)()]
+
+
+def test_keys_are_tried_on_every_ready_replica_for_every_policy_that_takes_them() -> None:
+    slices = [
+        endpoint_slice([("10.0.0.1", True), ("10.0.0.2", False)]),
+        endpoint_slice([("fd00::1", True)], addressType="IPv6"),
+    ]
+    configs = [auth_config("a", LABELS), auth_config("b", LABELS), auth_config("c", {"app": "other"})]
+    assert found_by(slices, configs) == [
+        f"http://{address}:5001/check ({host})" for address in ("10.0.0.1", "[fd00::1]") for host in "ab"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slices", "configs", "words"),
+    [
+        ([], [auth_config("a", LABELS)], "no ready replica"),
+        ([endpoint_slice([("10.0.0.1", False)])], [auth_config("a", LABELS)], "no ready replica"),
+        ([endpoint_slice([("10.0.0.1", True)])], [auth_config("a", {"app": "other"})], "no AuthConfig takes keys"),
+    ],
+)
+def test_without_anything_to_try_keys_on_that_is_said(slices: Any, configs: Any, words: str) -> None:
+    with pytest.raises(ProbeError, match=words):
+        found_by(slices, configs)
