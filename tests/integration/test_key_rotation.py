@@ -58,7 +58,7 @@ PROBE = {"method": "authorino_service", "timeout": "30s"}
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployment]:
     """Only what gives a real Authorino: no models, a route that leads nowhere."""
-    models = [{"name": MODEL, "paths": ["/mistral"], "storage_uri": "hf://example/model"}]
+    models = [{"name": MODEL, "paths": ["/mistral"], "storage_uri": "hf://example/model", "request_limits": "50/min"}]
     for deployment in platform(maas_models=models, maas_embedded_controllers=CONTROLLERS):
         first = deployment.playbook("site.yml", "--tags", "istio,kuadrant")
         assert first.code == 0, first.output
