@@ -15,7 +15,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from ansible_collections.llmops.maas.plugins.module_utils._key_material import generate, random_id
@@ -137,7 +137,10 @@ class Prober:
         return answer.status, f"answers {answer.status}"
 
 
-Read = Callable[[str, Mapping[str, Any] | None], Any]
+class Read(Protocol):
+    """Reads an object of the API server, or raises KubeError."""
+
+    def __call__(self, path: str, query: Mapping[str, Any] | None) -> Any: ...
 
 
 def gateway(urls: Sequence[str]) -> Callable[[], Sequence[Endpoint]]:

@@ -118,9 +118,15 @@ class KeyStore:
             if error.status != 409:
                 raise
             return self._found(new), False
-        made = read_key(answer, self.labels)
-        assert made is not None  # noqa: S101 - the API server returns what it stored
-        return made, True
+        return self._stored(answer), True
+
+    def _stored(self, answer: Mapping[str, Any]) -> Key:
+        key = read_key(answer, self.labels)
+        if key is None:
+            raise KubeError(
+                f"the API server's answer about Secret {answer['metadata']['name']} holds no key; run again"
+            )
+        return key
 
     def _found(self, new: NewKey) -> Key:
         there = self.get(new.name)
@@ -156,9 +162,7 @@ class KeyStore:
                     raise
                 key = self._again(key, still)
                 continue
-            changed = read_key(answer, self.labels)
-            assert changed is not None  # noqa: S101 - the API server returns what it stored
-            return changed, True
+            return self._stored(answer), True
         raise GoneError(f"{key.where} is changed by others all the time; find out by whom, then run again")
 
     def _again(self, key: Key, still: Callable[[Key], bool]) -> Key:
