@@ -30,7 +30,7 @@ WHAT = "API keys"
 
 def old_key(name: str, namespace: str) -> dict[str, Any]:
     """A key as this collection issues it."""
-    labels = {"app": "models-api", "authorino.kuadrant.io/managed-by": "authorino", "llmops.maas/key-id": name[-10:]}
+    labels = {"app": "models-api", "authorino.kuadrant.io/managed-by": "authorino", "llmops.maas/key-id": name}
     annotations = {"secret.kuadrant.io/user-id": name, "kuadrant.io/groups": "premium", "llmops.maas/lineage": name}
     value = base64.b64encode(f"maas_0123456789_{name:x>43}".encode()).decode()
     return {
