@@ -180,7 +180,7 @@ class Rotation:
                 _fail(
                     row, f"the Secrets {names} hold the same key, and deleting one would revoke it: delete all but one"
                 )
-            elif row in issued and row.step.key.uid in clashes:
+            elif row.step.action in ISSUING and row.step.key.uid in clashes:
                 _fail(row, clashes[row.step.key.uid])
 
     def _strangers(self, keys: Sequence[Key]) -> list[Key]:
@@ -296,7 +296,7 @@ class Rotation:
             ready = [row for row in left if row.step.key.retire_after and row.step.key.retire_after <= now]
             if ready:
                 yield ready
-                left = [row for row in left if row not in ready]
+                left = [row for row in left if row.step.key.retire_after and row.step.key.retire_after > now]
                 continue
             first = min(row.step.key.retire_after for row in left if row.step.key.retire_after)
             time.sleep(max(0.01, (first - now).total_seconds()))
