@@ -12,12 +12,14 @@ from typing import Any
 
 Row = Mapping[str, Any]
 EVERYTHING, SMALL = "everything that site.yml installs", "small objects"
+KEYS = "API keys"
 MODULE = "ours, inside the module"
 RATIOS = (
     ("apply-no-change", EVERYTHING, "kubectl", 0.15),
     ("apply-no-change", EVERYTHING, "kubernetes.core", 0.05),
     ("apply-first", EVERYTHING, "kubectl", 0.6),
     ("apply-first", EVERYTHING, "kubernetes.core", 0.25),
+    ("rotate-keys", KEYS, "kubernetes.core", 0.05),
     ("site-no-change", "objects in all bundles", "kubectl", 1.0),
     ("site-no-change", "objects in all bundles", "kubernetes.core", 0.25),
 )

@@ -16,11 +16,14 @@ Result = TypeVar("Result")
 WORKERS = 8
 
 
-def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[tuple[Item, Future[Result]]]:
-    """Call `function` for each item in up to 8 threads; when all are done, return each item with its future, in order.
+def in_parallel(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int = WORKERS
+) -> list[tuple[Item, Future[Result]]]:
+    """Call `function` for each item in up to `workers` threads; when all are done, return each item with its future,
+    in order.
 
     `future.result()` returns what the function returned or raises what it raised.
     """
     work = list(items)
-    with ThreadPoolExecutor(min(WORKERS, len(work)) or 1) as pool:
+    with ThreadPoolExecutor(min(workers, len(work)) or 1) as pool:
         return list(zip(work, [pool.submit(function, item) for item in work], strict=True))
