@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,24 @@ class Client:
 def gateway(deployment: Deployment, key: str = "", **more: str) -> Client:
     service = deployment.get("v1", "services", "llm", "kuadrant-gateway-istio")
     return Client(service["spec"]["clusterIP"], key, **more)
+
+
+def newcomer(deployment: Deployment, group: str) -> Client:
+    """A client with a key of its own, of which nothing has been counted yet."""
+    user = f"{group}-{secrets.token_hex(4)}"
+    key = secrets.token_urlsafe(32)
+    metadata = {
+        "name": f"api-key-{user}",
+        "namespace": "kuadrant-system",
+        "labels": {"app": "models-api", "authorino.kuadrant.io/managed-by": "authorino"},
+        "annotations": {"secret.kuadrant.io/user-id": user, "kuadrant.io/groups": group},
+    }
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"api_key": key}}
+    deployment.kube.request("POST", "/api/v1/namespaces/kuadrant-system/secrets", body=body)
+    client = gateway(deployment, key)
+    # Known is a key for which a path that nobody has is missing, not refused.
+    assert until(lambda: client.status("/granite/nothing") != 401, wanted=True)
+    return client
 
 
 def chat(model: str, tokens: int = 5, prompt: str = "Hello") -> dict[str, Any]:
