@@ -8,8 +8,8 @@ name: access
 short_description: Turn groups and tiers into the rules of Kuadrant's policies
 version_added: 0.1.0
 description:
-  - Validates C(maas_groups), C(maas_tiers) and the groups of C(maas_users), and adds to each model of the catalogue who may
-    use it, and how much of it.
+  - Validates C(maas_groups), C(maas_tiers) and the groups of C(maas_users), and adds to each model of the catalogue who
+    may use it, and how much of it.
   - Refuses tables that could not be enforced, with the path of the field and what to write instead.
 options:
   _input:

@@ -8,8 +8,8 @@ name: kuadrant_services
 short_description: Find what a gateway was told about Authorino and Limitador
 version_added: 0.1.0
 description:
-  - Reads the configuration of Kuadrant's filter out of the EnvoyFilters of a gateway, and gives the services that it asks
-    about requests, with how long it waits for them and what it does when they do not answer.
+  - Reads the configuration of Kuadrant's filter out of the EnvoyFilters of a gateway, and gives the services that it
+    asks about requests, with how long it waits for them and what it does when they do not answer.
 options:
   _input:
     description: EnvoyFilters as the API server gives them.
@@ -31,8 +31,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - Services with C(name), C(type), C(failureMode) and C(timeout), as the operator wrote them. Empty when the operator has
-      not configured the gateway yet.
+    - Services with C(name), C(type), C(failureMode) and C(timeout), as the operator wrote them. Empty when the operator
+      has not configured the gateway yet.
   type: list
   elements: dict
 """

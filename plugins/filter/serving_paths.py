@@ -8,7 +8,8 @@ name: serving_paths
 short_description: Find the paths of routes that have backends
 version_added: 0.1.0
 description:
-  - Gives the path prefixes for which live HTTPRoutes serve all these host names on that Gateway with at least one backend.
+  - Gives the path prefixes for which live HTTPRoutes serve all these host names on that Gateway, with at least one
+    backend.
   - A path that is not among them has never been protected by a policy, so it must begin without backends.
 options:
   _input:

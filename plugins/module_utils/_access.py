@@ -206,7 +206,7 @@ def _is_inference(model: Mapping[str, Any]) -> str:
 
 
 def _has_usage(model: Mapping[str, Any]) -> str:
-    """Holds for the path as it came and as the route rewrote it: by the time the answer is there, Envoy knows the latter."""
+    """Holds for the path as it came and as the route rewrote it: once the answer is there, Envoy knows the latter."""
     ends = [f"/v1/{name}" for name in _INFERENCE[model["task"]]]
     return f'({_is_inference(model)}) || (request.method == "POST" && request.url_path in {json.dumps(ends)})'
 

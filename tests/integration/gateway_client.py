@@ -8,6 +8,8 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,17 +26,37 @@ class Client:
     key: str = ""
     prefix: str = "APIKEY"
     host: str = "localhost"
+    tls: ssl.SSLContext | None = None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.tls is None:
+            return http.client.HTTPConnection(self.address, 80, timeout=30)
+        connection = http.client.HTTPSConnection(self.host, 443, context=self.tls, timeout=30)
+        connection.sock = self.tls.wrap_socket(
+            socket.create_connection((self.address, 443), timeout=30), server_hostname=self.host
+        )
+        return connection
 
     def request(self, path: str, body: Any = None) -> tuple[int, str]:
         """Status and body; a body makes it a POST of JSON."""
         headers = {"Host": self.host, "Content-Type": "application/json"}
         if self.key:
             headers["Authorization"] = f"{self.prefix} {self.key}"
-        connection = http.client.HTTPConnection(self.address, 80, timeout=30)
+        connection = self._connection()
         try:
             connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def allowed_origin(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
+        """Status, and the origin whose pages may read the answer."""
+        connection = self._connection()
+        try:
+            connection.request(method, path, headers={"Host": self.host, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Access-Control-Allow-Origin")
         finally:
             connection.close()
 
@@ -60,7 +82,7 @@ class Client:
         return [json.loads(line) for line in lines[:-1]]
 
 
-def gateway(deployment: Deployment, key: str = "", **more: str) -> Client:
+def gateway(deployment: Deployment, key: str = "", **more: Any) -> Client:
     service = deployment.get("v1", "services", "llm", "kuadrant-gateway-istio")
     return Client(service["spec"]["clusterIP"], key, **more)
 

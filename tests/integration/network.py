@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What NetworkPolicies say about flows between Pods, as a network plugin would read them: nothing here enforces them."""
+"""What NetworkPolicies say about flows between Pods, as a network plugin reads them: nothing enforces them here."""
 
 from __future__ import annotations
 

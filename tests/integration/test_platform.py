@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -243,7 +244,8 @@ def test_tokens_of_answers_and_streams_are_counted_for_those_that_a_limit_is_for
 
 
 def test_a_new_path_is_closed_until_it_is_protected_and_the_others_serve_on(deployed: Deployment) -> None:
-    models = [{**model, "paths": [*model["paths"], "/new"]} if "/granite" in model["paths"] else model for model in CATALOGUE]
+    more = {"granite-8b-code-instruct-128k": ["/granite", "/new"]}
+    models = [{**model, "paths": more.get(model["name"], model["paths"])} for model in CATALOGUE]
     stranger, known = gateway(deployed), newcomer(deployed, "readonly")
     seen: list[tuple[int, int]] = []
     stop = threading.Event()
@@ -259,7 +261,7 @@ def test_a_new_path_is_closed_until_it_is_protected_and_the_others_serve_on(depl
         watching.result()
     assert run.code == 0, run.output
     assert "item=/new" in run.output
-    # Until the filter knows the path it lets everybody through (500: to no backend), or the Gateway's own policy refuses.
+    # Until the filter knows the path it lets everybody through (500: to no backend), or the Gateway's policy refuses.
     statuses = [status for status, _other in seen]
     assert set(statuses) <= {404, 500, 403, 401}
     assert statuses[-1] == 401
@@ -276,11 +278,11 @@ def test_a_failure_mode_that_somebody_opened_is_found(deployed: Deployment) -> N
     patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
     path = f"/apis/apps/v1/namespaces/kuadrant-system/deployments/{operator['name']}"
     deployed.kube.request("PATCH", path, body=patch, content_type="application/strategic-merge-patch+json")
-    rule = "spec.configPatches[].patch.value.typed_config.value.config.configuration.value | [0] | contains(@, '\"allow\"')"
+    configuration = "spec.configPatches[].patch.value.typed_config.value.config.configuration.value"
+    rule = {"jmespath": f"{configuration} | [0] | contains(@, '\"allow\"')"}
     told = {"api_version": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "namespace": "llm"}
-    waited = deployed.module(
-        "resource_wait", resources=[{**told, "name": "kuadrant-kuadrant-gateway", "for": {"jmespath": rule}}], timeout=90
-    )
+    told |= {"name": "kuadrant-kuadrant-gateway"}
+    waited = deployed.module("resource_wait", resources=[{**told, "for": rule}], timeout=90)
     assert waited.code == 0, waited.output
     run = deployed.playbook("site.yml", "--tags", "auth")
     assert run.code != 0
@@ -332,6 +334,43 @@ def test_a_gateway_that_died_comes_back(deployed: Deployment) -> None:
     assert deployed.pids("envoy") != {envoy}
 
 
+def test_pages_of_the_chosen_origins_alone_may_call_from_a_browser(deployed: Deployment) -> None:
+    page = "https://chat.example.com"
+    run = deployed.playbook("site.yml", "--tags", "istio", maas_cors_origins=[page])
+    assert run.code == 0, run.output
+    stranger = gateway(deployed)
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+
+    def asked(origin: str) -> tuple[int, str | None]:
+        headers = {"Origin": origin, **preflight}
+        return stranger.allowed_origin("OPTIONS", "/granite/v1/chat/completions", headers)
+
+    assert until(lambda: asked(page), (200, page)) == (200, page)
+    assert asked("https://elsewhere.example.com") == (401, None)
+    # The refusal itself can be read by the page, and is still one.
+    assert stranger.allowed_origin("POST", "/granite/v1/chat/completions", {"Origin": page}) == (401, page)
+    assert deployed.playbook("site.yml", "--tags", "istio").code == 0
+    assert until(lambda: asked(page), (401, None)) == (401, None)
+
+
+def test_the_gateway_speaks_tls_with_a_certificate_of_its_issuer(deployed: Deployment) -> None:
+    run = deployed.playbook("site.yml", "--tags", "istio,cert_manager,auth", maas_tls_enabled=True)
+    assert run.code == 0, run.output
+    secret = deployed.get("v1", "secrets", "llm", "kuadrant-gateway-tls")["data"]
+    trusted = ssl.create_default_context(cadata=base64.b64decode(secret["ca.crt"]).decode())
+
+    def status(key: str) -> int:
+        try:
+            return gateway(deployed, key, tls=trusted).request("/granite/v1/models")[0]
+        except OSError:
+            return 0
+
+    assert until(lambda: status("dev-key-67890"), 200) == 200
+    assert status("wrong") == 401
+    assert deployed.playbook("site.yml", "--tags", "istio,cert_manager,auth").code == 0
+    assert gateway(deployed, "dev-key-67890").status("/granite/v1/models") == 200
+
+
 def test_network_policies_let_the_needed_flows_through_and_no_other(deployed: Deployment) -> None:
     run = deployed.playbook("site.yml", "--tags", "network_policies", maas_network_policies=True)
     assert run.code == 0, run.output
@@ -342,7 +381,8 @@ def test_network_policies_let_the_needed_flows_through_and_no_other(deployed: De
         assert network.allows(None, *network.behind(*webhook)), webhook
     entry, prometheus = network.named("llm", "kuadrant-gateway"), network.named("llm-observability", "prometheus-maas")
     model, port = network.behind("llm", "qwen3-0-6b-instruct-predictor", 80)
-    limitador, redis = network.named("kuadrant-system", "limitador-limitador"), network.named("kuadrant-system", "redis")
+    limitador = network.named("kuadrant-system", "limitador-limitador")
+    redis = network.named("kuadrant-system", "redis")
     authorino = network.behind("kuadrant-system", "authorino-authorino-authorization", 50051)
     counting = network.behind("kuadrant-system", "limitador-limitador", "grpc")
     needed = [

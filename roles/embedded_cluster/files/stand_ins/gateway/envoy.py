@@ -20,7 +20,6 @@ from .routes import Hosts, attached, virtual_hosts
 
 Json = dict[str, Any]
 
-FILES = ("cds.json", "rds.json", "lds.json")
 _LISTENER = "envoy.config.listener.v3.Listener"
 _CLUSTER = "envoy.config.cluster.v3.Cluster"
 _ROUTES = "envoy.config.route.v3.RouteConfiguration"
@@ -51,8 +50,16 @@ class Resources:
     problems: list[str]
 
     def files(self) -> dict[str, Json]:
-        """By name, in the order in which they have to be replaced: a route may only lead to a cluster that is known."""
-        return dict(zip(FILES, map(_response, (self.clusters, self.routes, self.listeners)), strict=True))
+        """By name, in the order in which they have to be replaced: a route may only lead to a cluster that is known.
+
+        Envoy takes a file of routes with exactly one configuration in it.
+        """
+        routes = {_routes_file(item["name"]): _response([item]) for item in self.routes}
+        return {"cds.json": _response(self.clusters), **routes, "lds.json": _response(self.listeners)}
+
+
+def _routes_file(name: str) -> str:
+    return f"rds-{name}.json"
 
 
 def _response(resources: list[Json]) -> Json:
@@ -102,9 +109,7 @@ def _routes_name(listener: Mapping[str, Any]) -> str:
     return f"port-{listener['port']}" if listener["protocol"] == "HTTP" else f"listener-{listener['name']}"
 
 
-def _route_configurations(
-    listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts], settings: Json
-) -> list[Json]:
+def _route_configurations(listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts], settings: Json) -> list[Json]:
     by_name: dict[str, dict[str, Json]] = {}
     for listener, found in zip(listeners, hosts, strict=True):
         known = by_name.setdefault(_routes_name(listener), {})
@@ -156,7 +161,7 @@ def _tls_inspector() -> Json:
 
 
 def _connection_manager(routes: str, kuadrant: Kuadrant, directory: Path) -> Json:
-    source = {"path_config_source": {"path": str(directory / "rds.json")}, "resource_api_version": "V3"}
+    source = {"path_config_source": {"path": str(directory / _routes_file(routes))}, "resource_api_version": "V3"}
     router = {"name": "envoy.filters.http.router", "typed_config": _router()}
     cors = {"name": _CORS, "typed_config": typed("envoy.extensions.filters.http.cors.v3.Cors", {})}
     content = {
