@@ -88,7 +88,7 @@ def access(
             "allowed": _access.allowed_expression(table, model, identity_groups),
             "tier": tier,
             "request_limits_by_tier": _access.request_limits(table, model),
-            "token_limits_by_tier": _access.token_limits(table, model),
+            "token_limits_by_tier": _access.token_limits(table),
         }
         for model in catalogue
     ]

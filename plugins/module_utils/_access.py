@@ -23,6 +23,10 @@ _GROUP = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._/@-]*[A-Za-z0-9])?$")
 _TIER = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
 # Inference is what answers with usage: the endpoints that token limits can count.
 _INFERENCE = {"generate": ["chat/completions", "completions"], "embed": ["embeddings"]}
+# The condition for counting tokens. Not by path: the gateway's filter compares it as it came, where Authorino decodes
+# it first, so that an escaped slash would go uncounted; and once the answer is there, Envoy has rewritten it. Of all
+# that is posted, groups without "all" only get to inference.
+_HAS_USAGE = 'request.method == "POST"'
 ENDPOINTS = ("inference", "models", "metrics", "all")
 _GROUP_DEFAULTS: dict[str, Any] = {"endpoints": ["inference", "models"], "models": []}
 _TIER_DEFAULTS: dict[str, Any] = {"requests": "", "requests_factor": 1, "tokens": ""}
@@ -205,12 +209,6 @@ def _is_inference(model: Mapping[str, Any]) -> str:
     return f'request.method == "POST" && {_is_path(model, ends)}'
 
 
-def _has_usage(model: Mapping[str, Any]) -> str:
-    """Holds for the path as it came and as the route rewrote it: once the answer is there, Envoy knows the latter."""
-    ends = [f"/v1/{name}" for name in _INFERENCE[model["task"]]]
-    return f'({_is_inference(model)}) || (request.method == "POST" && request.url_path in {json.dumps(ends)})'
-
-
 def request_limits(access: Access, model: Mapping[str, Any]) -> dict[str, Any]:
     """``limits`` of the model's RateLimitPolicy: one for each tier that has any, counted per user."""
     made = {}
@@ -221,10 +219,10 @@ def request_limits(access: Access, model: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def token_limits(access: Access, model: Mapping[str, Any]) -> dict[str, Any]:
-    """``limits`` of the model's TokenRateLimitPolicy: inference alone has answers that carry usage."""
+def token_limits(access: Access) -> dict[str, Any]:
+    """``limits`` of each model's TokenRateLimitPolicy."""
     return {
-        f"tokens-{tier['name']}": _limit(tier["token_rates"], tier["name"], _has_usage(model))
+        f"tokens-{tier['name']}": _limit(tier["token_rates"], tier["name"], _HAS_USAGE)
         for tier in access.tiers
         if tier["token_rates"]
     }
