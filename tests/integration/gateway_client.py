@@ -26,14 +26,15 @@ class Client:
     key: str = ""
     prefix: str = "APIKEY"
     host: str = "localhost"
+    port: int = 80
     tls: ssl.SSLContext | None = None
 
     def _connection(self) -> http.client.HTTPConnection:
         if self.tls is None:
-            return http.client.HTTPConnection(self.address, 80, timeout=30)
-        connection = http.client.HTTPSConnection(self.host, 443, context=self.tls, timeout=30)
+            return http.client.HTTPConnection(self.address, self.port, timeout=30)
+        connection = http.client.HTTPSConnection(self.host, context=self.tls, timeout=30)
         connection.sock = self.tls.wrap_socket(
-            socket.create_connection((self.address, 443), timeout=30), server_hostname=self.host
+            socket.create_connection((self.address, self.port), timeout=30), server_hostname=self.host
         )
         return connection
 
@@ -64,7 +65,7 @@ class Client:
         """Status alone; 0 when nobody answers."""
         try:
             return self.request(path, body)[0]
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0
 
     def json(self, path: str, body: Any = None) -> Any:

@@ -231,7 +231,7 @@ class StandInCluster:
             "server-address": f"127.0.0.1:{self.kubelet_port}",
             "tls-cert-file": self.directory / "server.crt",
             "tls-private-key-file": self.directory / "server.key",
-            "enable-crds": "Stage,Logs,ClusterLogs",
+            "enable-crds": "Stage,Logs,ClusterLogs,PortForward",
         }
         self._run("kwok", [find_binary("kwok"), "--manage-all-nodes", *_flags(options)])
 

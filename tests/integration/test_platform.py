@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +176,10 @@ def test_the_openai_client_works_and_streams(deployed: Deployment) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "limit"),
     [
-        ("/qwen3/v1/chat/completions", chat("qwen", 1), 150),
         ("/granite/v1/chat/completions", chat("granite", 1), 100),
         ("/mistral/chat/completions", chat("mistral", 1), 50),
         ("/nomic/v1/embeddings", {"model": "nomic-embed", "input": "one"}, 200),
+        ("/qwen3/v1/chat/completions", chat("qwen", 1), 150),
     ],
 )
 def test_each_user_has_the_requests_per_minute_of_the_table(
@@ -361,7 +362,7 @@ def test_the_gateway_speaks_tls_with_a_certificate_of_its_issuer(deployed: Deplo
 
     def status(key: str) -> int:
         try:
-            return gateway(deployed, key, tls=trusted).request("/granite/v1/models")[0]
+            return gateway(deployed, key, tls=trusted, port=443).request("/granite/v1/models")[0]
         except OSError:
             return 0
 
@@ -459,16 +460,21 @@ def test_drift_is_mended(deployed: Deployment) -> None:
     assert until(lambda: client.status("/mistral/v1/models"), 200) == 200
 
 
+def restart(deployment: Deployment, namespace: str, name: str) -> None:
+    """As kubectl rollout restart does, and wait for it."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+    annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
+    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    deployment.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+    target = {"api_version": "apps/v1", "kind": "Deployment", "namespace": namespace, "name": name}
+    waited = deployment.module("resource_wait", resources=[target], timeout=120)
+    assert waited.code == 0, waited.output
+
+
 def test_a_rollout_restart_restarts_the_process(deployed: Deployment) -> None:
-    path = "/apis/apps/v1/namespaces/kserve/deployments/kserve-controller-manager"
     before = deployed.pids("kserve-manager")
     assert before
-    annotations = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    deployed.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
-    controller = {"kind": "Deployment", "namespace": "kserve", "name": "kserve-controller-manager"}
-    waited = deployed.module("resource_wait", resources=[{"api_version": "apps/v1", **controller}], timeout=120)
-    assert waited.code == 0, waited.output
+    restart(deployed, "kserve", "kserve-controller-manager")
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         after = deployed.pids("kserve-manager")

@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
 import json
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 Json = dict[str, Any]
 
@@ -109,3 +115,18 @@ def pod(app: str, local: Json, namespace: str = "llm", ready: str = "True", **me
         "spec": {"containers": [{"name": "main", "ports": ports}]},
         "status": {"conditions": [{"type": "Ready", "status": ready}]},
     }
+
+
+def certificate() -> Json:
+    """A Secret with a certificate of its own for the host."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+    dated = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    signed = dated.sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    data = {"tls.crt": signed.public_bytes(pem), "tls.key": private}
+    return {"data": {name: base64.b64encode(value).decode() for name, value in data.items()}}

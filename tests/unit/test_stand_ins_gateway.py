@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
 import json
 import re
 import subprocess
@@ -16,9 +14,6 @@ from typing import Any
 
 import gateway_objects as objects
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from gateway_objects import HOST, Json
 
 from ansible_collections.llmops.maas.roles.embedded_cluster.files.stand_ins.gateway import (
@@ -230,20 +225,6 @@ def test_a_port_without_a_local_one_is_reported() -> None:
     assert made(gate=gate).problems == ["port 8088 is not served here, only 80, 443"]
 
 
-def certificate() -> Json:
-    """A Secret with a certificate of its own for the host."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    dated = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    signed = dated.sign(key, hashes.SHA256())
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    data = {"tls.crt": signed.public_bytes(pem), "tls.key": private}
-    return {"data": {name: base64.b64encode(value).decode() for name, value in data.items()}}
-
-
 def with_tls() -> envoy.Resources:
     reference = {"certificateRefs": [{"name": "gate-tls"}]}
     secure = {"name": "https", "protocol": "HTTPS", "port": 443, "hostname": HOST, "tls": reference}
@@ -253,7 +234,7 @@ def with_tls() -> envoy.Resources:
     filters = objects.envoy_filters(objects.action_set("/qwen", *actions))
     header = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X-A", "value": "50%"}]}}
     found = objects.route("x", objects.rule("/qwen", objects.rewrite("/"), header), objects.rule("/a", kind="Exact"))
-    return made(found, filters=filters, gate=gate, secrets={("llm", "gate-tls"): certificate()})
+    return made(found, filters=filters, gate=gate, secrets={("llm", "gate-tls"): objects.certificate()})
 
 
 def test_a_listener_with_tls_has_its_certificate_and_its_own_routes() -> None:
@@ -261,7 +242,10 @@ def test_a_listener_with_tls_has_its_certificate_and_its_own_routes() -> None:
     plain, secure = resources.listeners
     assert "transport_socket" not in plain["filter_chains"][0]
     assert secure["filter_chains"][0]["filter_chain_match"] == {"server_names": [HOST]}
-    assert [item["name"] for item in resources.routes] == ["port-80", "listener-https"]
+    files = resources.files()
+    assert list(files) == ["cds.json", "rds-port-80.json", "rds-listener-https.json", "lds.json"]
+    # Envoy takes no more than one from a file.
+    assert [len(content["resources"]) for name, content in files.items() if name.startswith("rds")] == [1, 1]
 
 
 def test_envoy_accepts_the_configuration(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,78 @@ class TestEgress:
     def test_says_that_nobody_is_ready(self, tmp_path: Path) -> None:
         proxy = relay.EgressProxy(tmp_path / "s", TestRouting().routes(), ("127.0.0.1", 1))
         assert proxy.decide(b"CONNECT 127.100.16.5:443 HTTP/1.1\r\n\r\n") == ("503 Service Unavailable", None)
+
+
+class TestRelay:
+    """One Service port on loopback, and a server behind it."""
+
+    def target(self, port: int) -> services.Target:
+        return services.Target("127.0.0.1", port, 80, "shop", "web", (), False)
+
+    def routes(self, port: int) -> Any:
+        class Fixed:
+            def pick(self, _address: str, _port: int) -> tuple[str, int]:
+                return "127.0.0.1", port
+
+        return Fixed()
+
+    @staticmethod
+    async def failed(target: services.Target, message: str) -> None:
+        raise AssertionError(f"{target}: {message}")
+
+    def test_a_side_that_breaks_off_does_not_leave_the_other_waiting(self) -> None:
+        async def run() -> bytes:
+            async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.read(1)
+                relay._reset(writer)
+
+            server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+            behind = server.sockets[0].getsockname()[1]
+            relays = relay.Relays(self.routes(behind), self.failed)
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            assert await relays.add(self.target(port)) == port
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"x")
+            try:
+                with contextlib.suppress(ConnectionError):
+                    return await asyncio.wait_for(reader.read(), 5)
+                return b""
+            finally:
+                writer.close()
+                await relays.close()
+                server.close()
+
+        assert asyncio.run(run()) == b""
+
+    def test_a_privileged_port_moves_where_the_right_to_it_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = []
+        start_server = asyncio.start_server
+
+        async def refuse(serve: Any, address: str, port: int) -> asyncio.Server:
+            asked.append(port)
+            if port < 1024:
+                raise PermissionError
+            return await start_server(serve, address, 0)
+
+        monkeypatch.setattr(relay.asyncio, "start_server", refuse)
+
+        async def run() -> int | None:
+            relays = relay.Relays(self.routes(1), self.failed)
+            try:
+                return await relays.add(self.target(80))
+            finally:
+                await relays.close()
+
+        assert asyncio.run(run()) == 8080
+        assert asked == [80, 8080]
+
+
+def test_local_ports_stand_in_the_pod_as_text() -> None:
+    found = ports.PodPorts(POD, ports.LocalPorts())
+    local = found.allocate("http")
+    assert found.as_text() == f'{{"8000": {local}}}'
+    found.release()
 
 
 def state(**values: Any) -> podstatus.ContainerState:

@@ -58,6 +58,7 @@ async def run(options: argparse.Namespace) -> int:
         tasks = [
             asyncio.create_task(watch_forever(api, gateway.watches(), stop)),
             asyncio.create_task(gateway.follow(stop)),
+            asyncio.create_task(gateway.load_again(api, stop)),
         ]
         try:
             return await _until_either(envoy, stop)

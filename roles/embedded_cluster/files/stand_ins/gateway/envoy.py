@@ -52,7 +52,7 @@ class Resources:
     def files(self) -> dict[str, Json]:
         """By name, in the order in which they have to be replaced: a route may only lead to a cluster that is known.
 
-        Envoy takes a file of routes with exactly one configuration in it.
+        Envoy reads one route configuration from a file, and any number of the others.
         """
         routes = {_routes_file(item["name"]): _response([item]) for item in self.routes}
         return {"cds.json": _response(self.clusters), **routes, "lds.json": _response(self.listeners)}
@@ -170,12 +170,20 @@ def _connection_manager(routes: str, kuadrant: Kuadrant, directory: Path) -> Jso
         # As in Istio: it does nothing without settings for it, and comes before the filters of Kuadrant.
         "http_filters": [cors, *filters(kuadrant), router],
         "use_remote_address": True,
+        "early_header_mutation_extensions": [_no_false_path()],
         "normalize_path": True,
         "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
         # A stream may be silent for as long as its route's time limit lets it.
         "stream_idle_timeout": "0s",
     }
     return typed(_MANAGER, content)
+
+
+def _no_false_path() -> Json:
+    """A client must not choose what limits take for the path of its request."""
+    kind = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    content = {"mutations": [{"remove": "x-envoy-original-path"}]}
+    return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": typed(kind, content)}
 
 
 def _router() -> Json:

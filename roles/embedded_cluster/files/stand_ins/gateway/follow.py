@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..api import Api
+import aiohttp
+
+from ..api import Api, ApiError
 from ..watching import EventHandler, Watch, sleep_unless
 from .envoy import Objects, resources
 from .kuadrant import read
@@ -21,6 +23,7 @@ LOG = logging.getLogger(__name__)
 
 # Objects mostly change together: one new configuration for all of them.
 _SETTLE_SECONDS = 0.1
+_RESYNC_SECONDS = 30.0
 
 Key = tuple[str, str]
 
@@ -47,12 +50,23 @@ class Gateway:
         self._problems: list[str] = []
 
     async def load(self, api: Api) -> None:
-        """Lists everything once, so that the first configuration is a whole one."""
+        """Lists everything: first so that the first configuration is whole, later because watches may lose events."""
         for kind, (group, version) in _KINDS.items():
             root = f"/apis/{group}/{version}" if group else f"/api/{version}"
             answer = await api.request("GET", f"{root}/{kind}")
+            known, self._objects[kind] = self._objects[kind], {}
             for item in answer["items"]:
-                self._seen(kind, None, item)
+                former = known.get(_key(item))
+                # A watch may have been quicker than the list.
+                self._seen(kind, None, former if former and _version(former) > _version(item) else item)
+
+    async def load_again(self, api: Api, stop: asyncio.Event) -> None:
+        """Every now and then, until stop is set."""
+        while not await sleep_unless(stop, _RESYNC_SECONDS):
+            try:
+                await self.load(api)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                LOG.debug("not listed: %s", error)
 
     def watches(self) -> list[Watch]:
         return [Watch(group, version, kind, self._handler(kind)) for kind, (group, version) in _KINDS.items()]
@@ -61,7 +75,7 @@ class Gateway:
         return lambda event, item: self._seen(kind, event, item)
 
     def _seen(self, kind: str, event: str | None, item: dict[str, Any]) -> None:
-        key = item["metadata"]["namespace"], item["metadata"]["name"]
+        key = _key(item)
         if event == "DELETED":
             self._objects[kind].pop(key, None)
         elif kind != "secrets" or item.get("type") == "kubernetes.io/tls":
@@ -108,3 +122,11 @@ class Gateway:
             pods=list(found["pods"].values()),
             secrets=found["secrets"],
         )
+
+
+def _key(item: Mapping[str, Any]) -> Key:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+def _version(item: Mapping[str, Any]) -> int:
+    return int(item["metadata"]["resourceVersion"])

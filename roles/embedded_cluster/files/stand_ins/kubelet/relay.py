@@ -35,12 +35,15 @@ async def pipe(
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, OSError):
+    try:
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
+    except OSError:
+        # A side that broke off: the other one must not go on waiting for it.
+        writer.transport.abort()
 
 
 class Relays:
