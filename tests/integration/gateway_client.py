@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,17 +27,37 @@ class Client:
     prefix: str = "APIKEY"
     host: str = "localhost"
     port: int = 80
+    tls: ssl.SSLContext | None = None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.tls is None:
+            return http.client.HTTPConnection(self.address, self.port, timeout=30)
+        connection = http.client.HTTPSConnection(self.host, context=self.tls, timeout=30)
+        connection.sock = self.tls.wrap_socket(
+            socket.create_connection((self.address, self.port), timeout=30), server_hostname=self.host
+        )
+        return connection
 
     def request(self, path: str, body: Any = None) -> tuple[int, str]:
         """Status and body; a body makes it a POST of JSON."""
         headers = {"Host": self.host, "Content-Type": "application/json"}
         if self.key:
             headers["Authorization"] = f"{self.prefix} {self.key}"
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
+        connection = self._connection()
         try:
             connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def allowed_origin(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
+        """Status, and the origin whose pages may read the answer."""
+        connection = self._connection()
+        try:
+            connection.request(method, path, headers={"Host": self.host, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Access-Control-Allow-Origin")
         finally:
             connection.close()
 
@@ -60,9 +83,27 @@ class Client:
         return [json.loads(line) for line in lines[:-1]]
 
 
-def gateway(deployment: Deployment, key: str = "", **more: str) -> Client:
+def gateway(deployment: Deployment, key: str = "", **more: Any) -> Client:
     service = deployment.get("v1", "services", "llm", "kuadrant-gateway-istio")
     return Client(service["spec"]["clusterIP"], key, **more)
+
+
+def newcomer(deployment: Deployment, group: str) -> Client:
+    """A client with a key of its own, of which nothing has been counted yet."""
+    user = f"{group}-{secrets.token_hex(4)}"
+    key = secrets.token_urlsafe(32)
+    metadata = {
+        "name": f"api-key-{user}",
+        "namespace": "kuadrant-system",
+        "labels": {"app": "models-api", "authorino.kuadrant.io/managed-by": "authorino"},
+        "annotations": {"secret.kuadrant.io/user-id": user, "kuadrant.io/groups": group},
+    }
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"api_key": key}}
+    deployment.kube.request("POST", "/api/v1/namespaces/kuadrant-system/secrets", body=body)
+    client = gateway(deployment, key)
+    # Known is a key for which a path that nobody has is missing, not refused.
+    assert until(lambda: client.status("/granite/nothing") != 401, wanted=True)
+    return client
 
 
 def chat(model: str, tokens: int = 5, prompt: str = "Hello") -> dict[str, Any]:

@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 
 import jinja2
 import yaml
+from ansible.plugins.filter.core import FilterModule
 from api_server import find_binary
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -66,7 +67,7 @@ def render(template: str, **variables: Any) -> str:
         undefined=jinja2.StrictUndefined,
         autoescape=False,
     )
-    environment.filters["to_json"] = json.dumps
+    environment.filters.update(FilterModule().filters())
     return environment.get_template(template).render(**variables)
 
 

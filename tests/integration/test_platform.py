@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import signal
-import socket
+import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from typing import Any
 import openai
 import pytest
 import yaml
-from api_server import free_ports
 from deployment import CHECKOUT, Deployment, Run, authorino_status, conditions, platform
-from gateway_client import Client, chat, gateway, until
+from gateway_client import chat, gateway, newcomer, until
+from network import Network, webhook_services
 
 MODELS = ["granite-8b-code-instruct-128k", "mistral-7b-instruct", "nomic-embed-text-v1-5", "qwen3-0-6b-instruct"]
 SEED_KEYS = ["admin-key-12345", "dev-key-67890", "user-key-abcdef", "readonly-key-999"]
@@ -87,9 +88,10 @@ def test_kserve_found_all_models_ready(deployed: Deployment) -> None:
 def test_kuadrant_enforces_a_policy_of_each_kind_on_each_route(deployed: Deployment) -> None:
     kuadrant = deployed.get("kuadrant.io/v1beta1", "kuadrants", "kuadrant-system", "kuadrant")
     assert conditions(kuadrant)["Ready"] == "True"
-    for plural in ("authpolicies", "ratelimitpolicies"):
+    kinds = [("v1", "authpolicies"), ("v1", "ratelimitpolicies"), ("v1alpha1", "tokenratelimitpolicies")]
+    for version, plural in kinds:
         for model in MODELS:
-            found = conditions(deployed.get("kuadrant.io/v1", plural, "llm", model))
+            found = conditions(deployed.get(f"kuadrant.io/{version}", plural, "llm", model))
             assert (found["Accepted"], found["Enforced"]) == ("True", "True"), (plural, model)
     deny = deployed.get("kuadrant.io/v1", "authpolicies", "llm", "kuadrant-gateway-deny")
     assert conditions(deny)["Accepted"] == "True"
@@ -98,8 +100,9 @@ def test_kuadrant_enforces_a_policy_of_each_kind_on_each_route(deployed: Deploym
 def test_limits_of_the_policies_reached_limitador(deployed: Deployment) -> None:
     limitador = deployed.get("limitador.kuadrant.io/v1alpha1", "limitadors", "kuadrant-system", "limitador")
     found = {(limit["max_value"], limit["seconds"]) for limit in limitador["spec"]["limits"]}
-    per_minute, per_hour = {150, 100, 50, 200}, {1500, 1000, 500, 2000}
-    assert found == {(limit, 60) for limit in per_minute} | {(limit, 3600) for limit in per_hour}
+    per_minute = {150, 100, 50, 200} | {75, 50, 25, 100}
+    tokens = {500000, 50000}
+    assert found == {(limit, 60) for limit in per_minute | tokens} | {(limit * 10, 3600) for limit in per_minute}
 
 
 def test_authorino_knows_the_seed_keys_and_no_other(deployed: Deployment) -> None:
@@ -107,7 +110,8 @@ def test_authorino_knows_the_seed_keys_and_no_other(deployed: Deployment) -> Non
     hosts = [host for config in configs for host in config["spec"]["hosts"]]
     assert hosts
     for host in hosts:
-        assert [authorino_status(deployed, host, f"APIKEY {key}") for key in SEED_KEYS] == [200] * 4
+        # This path is none of a model's: only the group that may use everything gets there.
+        assert [authorino_status(deployed, host, f"APIKEY {key}") for key in SEED_KEYS] == [200, 403, 403, 403]
         assert authorino_status(deployed, host, "APIKEY wrong") == 401
         assert authorino_status(deployed, host, "Bearer admin-key-12345") == 401
         assert authorino_status(deployed, host, None) == 401
@@ -181,58 +185,111 @@ def test_the_openai_client_works_and_streams(deployed: Deployment) -> None:
 def test_each_user_has_the_requests_per_minute_of_the_table(
     deployed: Deployment, path: str, body: dict[str, Any], limit: int
 ) -> None:
-    client = gateway(deployed, "user-key-abcdef")
-    found = [client.request(path, body) for _unused in range(limit + 2)]
-    assert [status for status, _text in found] == [200] * limit + [429] * 2
-    assert found[-1][1] == "Too Many Requests\n"
-    assert gateway(deployed, "readonly-key-999").status(path, body) == 200
+    for group, allowed in (("developer", limit), ("user", limit // 2)):
+        client = newcomer(deployed, group)
+        found = [client.request(path, body) for _unused in range(allowed + 2)]
+        assert [status for status, _text in found] == [200] * allowed + [429] * 2
+        assert found[-1][1] == "Too Many Requests\n"
+    assert newcomer(deployed, "user").status(path, body) == 200
 
 
 def test_qwen_has_one_count_for_both_of_its_paths(deployed: Deployment) -> None:
-    assert gateway(deployed, "user-key-abcdef").status("/qwen/v1/models") == 429
+    client = newcomer(deployed, "user")
+    assert {client.status("/qwen3/v1/models") for _unused in range(75)} == {200}
+    assert client.status("/qwen/v1/models") == 429
 
 
-TOKEN_LIMIT: dict[str, Any] = {
-    "apiVersion": "kuadrant.io/v1alpha1",
-    "kind": "TokenRateLimitPolicy",
-    "metadata": {"name": "granite-tokens", "namespace": "llm"},
-    "spec": {
-        "targetRef": {
-            "group": "gateway.networking.k8s.io",
-            "kind": "HTTPRoute",
-            "name": "granite-8b-code-instruct-128k",
-        },
-        "limits": {
-            "readers": {
-                "rates": [{"limit": 100, "window": "1h"}],
-                "when": [{"predicate": 'auth.identity.groups.split(",").exists(g, g == "readonly")'}],
-                "counters": [{"expression": "auth.identity.userid"}],
-            }
-        },
-    },
-}
+def test_each_group_may_do_what_its_row_says_and_no_more(deployed: Deployment) -> None:
+    requests: list[tuple[str, Any]] = [
+        ("/granite/v1/chat/completions", chat("granite", 1)),
+        ("/nomic/embeddings", {"model": "nomic-embed", "input": "one"}),
+        ("/granite/v1/models", None),
+        ("/granite/metrics", None),
+        ("/granite/version", None),
+        ("/granite/v1/load_lora_adapter", {"lora_name": "mine", "lora_path": "/tmp"}),
+    ]
+    expected = {
+        "dev-key-67890": [200, 200, 200, 200, 403, 403],
+        "readonly-key-999": [403, 403, 200, 200, 403, 403],
+        "wrong": [401] * 6,
+    }
+    found = {key: [gateway(deployed, key).status(*request) for request in requests] for key in expected}
+    assert found == expected
+
+
+TOKEN_TIERS = [
+    {"name": "premium", "groups": ["admin", "user", "readonly"]},
+    {"name": "scarce", "groups": ["developer"], "requests_factor": 20, "tokens": "100/h"},
+]
 
 
 def test_tokens_of_answers_and_streams_are_counted_for_those_that_a_limit_is_for(deployed: Deployment) -> None:
-    policy = {"api_version": "kuadrant.io/v1alpha1", "kind": "TokenRateLimitPolicy", "namespace": "llm"}
-    assert deployed.module("manifests", definitions=[TOKEN_LIMIT]).code == 0
-    waited = deployed.module("resource_wait", resources=[{**policy, "name": "granite-tokens"}], timeout=60)
-    assert waited.code == 0, waited.output
-    time.sleep(2)
-    path, reader = "/granite/v1/chat/completions", gateway(deployed, "readonly-key-999")
+    run = deployed.playbook("site.yml", "--tags", "auth", maas_tiers=TOKEN_TIERS)
+    assert run.code == 0, run.output
+    path, scarce = "/granite/v1/chat/completions", newcomer(deployed, "developer")
     question = chat("granite", 20, "word " * 40)
-    used = reader.json(path, question)["usage"]["total_tokens"]
+    used = scarce.json(path, question)["usage"]["total_tokens"]
     time.sleep(0.5)
-    used += reader.events(path, question)[-1]["usage"]["total_tokens"]
+    used += scarce.events(path, question)[-1]["usage"]["total_tokens"]
     time.sleep(0.5)
     assert used < 200
     while used < 100:
-        used += reader.events(path, question)[-1]["usage"]["total_tokens"]
+        used += scarce.events(path, question)[-1]["usage"]["total_tokens"]
         time.sleep(0.5)
-    assert reader.status(path, question) == 429
-    assert gateway(deployed, "admin-key-12345").status(path, question) == 200
-    assert deployed.module("manifests", definitions=[TOKEN_LIMIT], state="absent").code == 0
-    assert until(lambda: reader.status(path, question), 200) == 200
+    assert scarce.status(path, question) == 429
+    # Answers without usage are no matter of tokens, and other tiers have no such limit.
+    assert scarce.status("/granite/v1/models") == 200
+    assert newcomer(deployed, "user").status(path, question) == 200
+    assert deployed.playbook("site.yml", "--tags", "auth").code == 0
+    assert until(lambda: scarce.status(path, question), 200) == 200
+
+
+def test_a_new_path_is_closed_until_it_is_protected_and_the_others_serve_on(deployed: Deployment) -> None:
+    more = {"granite-8b-code-instruct-128k": ["/granite", "/new"]}
+    models = [{**model, "paths": more.get(model["name"], model["paths"])} for model in CATALOGUE]
+    stranger, known = gateway(deployed), newcomer(deployed, "readonly")
+    seen: list[tuple[int, int]] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            seen.append((stranger.status("/new/v1/models"), known.status("/qwen3/metrics")))
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        run = deployed.playbook("site.yml", "--tags", "auth", maas_models=models)
+        stop.set()
+        watching.result()
+    assert run.code == 0, run.output
+    assert "item=/new" in run.output
+    # Until the filter knows the path it lets everybody through (500: to no backend), or the Gateway's policy refuses.
+    statuses = [status for status, _other in seen]
+    assert set(statuses) <= {404, 500, 403, 401}
+    assert statuses[-1] == 401
+    assert {status for _other, status in seen} == {200}
+    assert known.status("/new/v1/models") == 200
+    assert deployed.playbook("site.yml", "--tags", "auth").code == 0
+    assert until(lambda: known.status("/new/v1/models"), 404) == 404
+
+
+def test_a_failure_mode_that_somebody_opened_is_found(deployed: Deployment) -> None:
+    operator = {"kind": "Deployment", "namespace": "kuadrant-system", "name": "kuadrant-operator-controller-manager"}
+    name = "RATELIMIT_CHECK_SERVICE_FAILURE_MODE"
+    container = {"name": "manager", "env": [{"name": name, "value": "allow"}]}
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    path = f"/apis/apps/v1/namespaces/kuadrant-system/deployments/{operator['name']}"
+    deployed.kube.request("PATCH", path, body=patch, content_type="application/strategic-merge-patch+json")
+    configuration = "spec.configPatches[].patch.value.typed_config.value.config.configuration.value"
+    rule = {"jmespath": f"{configuration} | [0] | contains(@, '\"allow\"')"}
+    told = {"api_version": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "namespace": "llm"}
+    told |= {"name": "kuadrant-kuadrant-gateway"}
+    waited = deployed.module("resource_wait", resources=[{**told, "for": rule}], timeout=90)
+    assert waited.code == 0, waited.output
+    run = deployed.playbook("site.yml", "--tags", "auth")
+    assert run.code != 0
+    assert "does not say what was chosen for ratelimit-check-service" in " ".join(run.output.split())
+    run = deployed.playbook("site.yml", "--tags", "kuadrant,auth")
+    assert run.code == 0, run.output
 
 
 def test_without_its_policy_a_route_is_denied_until_it_is_back(deployed: Deployment) -> None:
@@ -278,37 +335,82 @@ def test_a_gateway_that_died_comes_back(deployed: Deployment) -> None:
     assert deployed.pids("envoy") != {envoy}
 
 
-def test_forwarded_ports_survive_their_pods_and_leave_nothing(deployed: Deployment) -> None:
-    ports = dict(zip(("gateway", "prometheus", "grafana", "minio"), free_ports(4), strict=True))
-    client = Client("127.0.0.1", "dev-key-67890", host="localhost", port=ports["gateway"])
-    start = {"state": "start", "maas_local_ports": ports}
-    with socket.create_server(("127.0.0.1", ports["gateway"])):
-        refused = deployed.playbook("playbooks/port_forward.yml", **start)
-        assert refused.code != 0
-        assert f"(process {os.getpid()})" in " ".join(refused.output.split())
-    started = deployed.playbook("playbooks/port_forward.yml", **start)
-    assert started.recap()["changed"] == 1, started.output
-    try:
-        assert client.status("/granite/v1/models") == 200
-        assert deployed.playbook("playbooks/port_forward.yml", **start).recap()["changed"] == 0
-        restart(deployed, "llm", "kuadrant-gateway-istio")
-        assert until(lambda: client.status("/granite/v1/models"), 200, 60) == 200
-        (kubectl,) = [pid for pid, line in forwarders(deployed).items() if f"{ports['gateway']}:80" in line]
-        os.kill(kubectl, signal.SIGKILL)
-        assert until(lambda: client.status("/granite/v1/models"), 200) == 200
-        status = deployed.playbook("playbooks/port_forward.yml", state="status", maas_local_ports=ports).output
-        assert re.search(rf"gateway +http://localhost:{ports['gateway']} forwarding", status)
-        # Its Pod is a simulated one here.
-        assert re.search(rf"minio +http://localhost:{ports['minio']} +dead", status)
-    finally:
-        stopped = deployed.playbook("playbooks/port_forward.yml", state="stop")
-    assert stopped.recap()["changed"] == 1, stopped.output
-    assert forwarders(deployed) == {}
-    assert not list((deployed.home / "llmops-maas" / "port-forwards").iterdir())
+def test_pages_of_the_chosen_origins_alone_may_call_from_a_browser(deployed: Deployment) -> None:
+    page = "https://chat.example.com"
+    run = deployed.playbook("site.yml", "--tags", "istio", maas_cors_origins=[page])
+    assert run.code == 0, run.output
+    stranger = gateway(deployed)
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+
+    def asked(origin: str) -> tuple[int, str | None]:
+        headers = {"Origin": origin, **preflight}
+        return stranger.allowed_origin("OPTIONS", "/granite/v1/chat/completions", headers)
+
+    assert until(lambda: asked(page), (200, page)) == (200, page)
+    assert asked("https://elsewhere.example.com") == (401, None)
+    # The refusal itself can be read by the page, and is still one.
+    assert stranger.allowed_origin("POST", "/granite/v1/chat/completions", {"Origin": page}) == (401, page)
+    assert deployed.playbook("site.yml", "--tags", "istio").code == 0
+    assert until(lambda: asked(page), (401, None)) == (401, None)
 
 
-def forwarders(deployment: Deployment) -> dict[int, str]:
-    return {pid: line for pid, line in deployment.processes().items() if "port-forward" in line}
+def test_the_gateway_speaks_tls_with_a_certificate_of_its_issuer(deployed: Deployment) -> None:
+    run = deployed.playbook("site.yml", "--tags", "istio,cert_manager,auth", maas_tls_enabled=True)
+    assert run.code == 0, run.output
+    secret = deployed.get("v1", "secrets", "llm", "kuadrant-gateway-tls")["data"]
+    trusted = ssl.create_default_context(cadata=base64.b64decode(secret["ca.crt"]).decode())
+
+    def status(key: str) -> int:
+        try:
+            return gateway(deployed, key, tls=trusted, port=443).request("/granite/v1/models")[0]
+        except OSError:
+            return 0
+
+    assert until(lambda: status("dev-key-67890"), 200) == 200
+    assert status("wrong") == 401
+    assert deployed.playbook("site.yml", "--tags", "istio,cert_manager,auth").code == 0
+    assert gateway(deployed, "dev-key-67890").status("/granite/v1/models") == 200
+
+
+def test_network_policies_let_the_needed_flows_through_and_no_other(deployed: Deployment) -> None:
+    run = deployed.playbook("site.yml", "--tags", "network_policies", maas_network_policies=True)
+    assert run.code == 0, run.output
+    network = Network.of(deployed)
+    closed = {item["metadata"]["namespace"] for item in network.policies if item["metadata"]["name"] == "default-deny"}
+    assert closed == {item["metadata"]["namespace"] for item in network.pods} - {"default", "kube-system"}
+    for webhook in sorted(webhook_services(deployed)):
+        assert network.allows(None, *network.behind(*webhook)), webhook
+    entry, prometheus = network.named("llm", "kuadrant-gateway"), network.named("llm-observability", "prometheus-maas")
+    model, port = network.behind("llm", "qwen3-0-6b-instruct-predictor", 80)
+    limitador = network.named("kuadrant-system", "limitador-limitador")
+    redis = network.named("kuadrant-system", "redis")
+    authorino = network.behind("kuadrant-system", "authorino-authorino-authorization", 50051)
+    counting = network.behind("kuadrant-system", "limitador-limitador", "grpc")
+    needed = [
+        (None, entry, 80),
+        (entry, *network.behind("istio-system", "istiod", 15012)),
+        (entry, *authorino),
+        (entry, *counting),
+        (entry, *network.behind("kuadrant-system", "kuadrant-operator-wasm", 8082)),
+        (entry, model, port),
+        (limitador, redis, 6379),
+        (model, *network.behind("minio-system", "minio", 9000)),
+        (network.named("minio-system", "minio-bucket"), *network.behind("minio-system", "minio", 9000)),
+        (prometheus, model, port),
+        (prometheus, entry, 15020),
+        (prometheus, *network.behind("istio-system", "istiod", 15014)),
+        (prometheus, *network.behind("kuadrant-system", "limitador-limitador", 8080)),
+        (prometheus, *network.behind("kuadrant-system", "authorino-controller-metrics", 8080)),
+        (network.named("llm-observability", "grafana"), *network.behind("llm-observability", "prometheus", 9090)),
+    ]
+    assert [flow for flow in needed if not network.allows(*flow)] == []
+    assert not network.allows(None, model, port)
+    assert not network.allows(None, *authorino)
+    assert not network.allows(model, *counting)
+    assert not network.allows(entry, redis, 6379)
+    assert not network.allows(network.named("llm-observability", "grafana"), redis, 6379)
+    assert deployed.playbook("site.yml", "--tags", "network_policies").code == 0
+    assert Network.of(deployed).policies == []
 
 
 def test_nothing_of_kserves_configuration_was_dropped(deployed: Deployment) -> None:
@@ -346,15 +448,15 @@ def test_a_second_run_changes_and_writes_nothing_and_shows_no_secret(deployed: D
 
 def test_drift_is_mended(deployed: Deployment) -> None:
     path = "/apis/kuadrant.io/v1/namespaces/llm/ratelimitpolicies/mistral-7b-instruct"
-    patch = {"spec": {"limits": {"requests-per-user": {"rates": [{"limit": 3, "window": "1h"}]}}}}
+    patch = {"spec": {"limits": {"requests-free": {"rates": [{"limit": 3, "window": "1h"}]}}}}
     deployed.kube.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
-    client = gateway(deployed, "readonly-key-999")
+    client = newcomer(deployed, "readonly")
     assert until(lambda: client.status("/mistral/v1/models"), 429) == 429
     run = deployed.playbook("site.yml", "--tags", "auth")
     assert run.code == 0, run.output
     assert run.recap()["changed"] == 1
-    rates = deployed.kube.request("GET", path)["spec"]["limits"]["requests-per-user"]["rates"]
-    assert {"limit": 50, "window": "1m"} in rates
+    rates = deployed.kube.request("GET", path)["spec"]["limits"]["requests-free"]["rates"]
+    assert {"limit": 25, "window": "1m"} in rates
     assert until(lambda: client.status("/mistral/v1/models"), 200) == 200
 
 
@@ -393,6 +495,8 @@ def test_a_rollout_restart_restarts_the_process(deployed: Deployment) -> None:
         ({"maas_kubeconfig": "/nowhere/kubeconfig"}, "there is no file /nowhere/kubeconfig"),
         ({"maas_issuer": {"name": "a", "type": "ca"}}, "the type ca needs ca_secret"),
         ({"maas_mirror": "tests/none"}, f"The mirror {CHECKOUT}/tests/none (maas_mirror) lacks gateway-api-v1.3.0"),
+        ({"maas_tiers": [{"name": "a", "tokens": "9/day"}]}, "maas_tiers[0] (a).tokens: '9/day': Kuadrant has no unit"),
+        ({"maas_users": [{"name": "u", "groups": ["x"]}]}, "maas_users[0] (u).groups[0]: 'x' is not in maas_groups"),
     ],
 )
 def test_mistakes_are_refused_before_anything_changes(

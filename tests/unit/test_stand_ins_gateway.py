@@ -175,6 +175,25 @@ def test_filters_of_another_gateway_do_not_count() -> None:
     assert kuadrant.read([item], "other", "gate") == kuadrant.Kuadrant()
 
 
+def test_settings_for_virtual_hosts_are_merged_from_the_gateways_envoy_filters() -> None:
+    settings = {"envoy.filters.http.cors": {"@type": "cors"}}
+    patch = {"applyTo": "VIRTUAL_HOST", "patch": {"operation": "MERGE", "value": {"typed_per_filter_config": settings}}}
+    spec = {"targetRefs": [{"kind": "Gateway", "name": "gate"}], "configPatches": [patch]}
+    item = {"metadata": {"name": "cors", "namespace": "llm"}, "spec": spec}
+    route = objects.route("model", objects.rule("/qwen"))
+    (host,) = made(route, filters=[item]).routes[0]["virtual_hosts"]
+    assert host["typed_per_filter_config"] == settings
+    spec["targetRefs"] = [{"kind": "Gateway", "name": "other"}]
+    (host,) = made(route, filters=[item]).routes[0]["virtual_hosts"]
+    assert "typed_per_filter_config" not in host
+
+
+def test_the_filter_for_cors_comes_before_those_that_ask_for_a_key() -> None:
+    listener = made(objects.route("model", objects.rule("/qwen"))).listeners[0]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    assert manager["http_filters"][0]["name"] == "envoy.filters.http.cors"
+
+
 def test_clusters_lead_to_the_local_processes_of_ready_pods() -> None:
     service = objects.service("model", 80, "http")
     pods = [
@@ -250,3 +269,13 @@ def test_envoy_accepts_the_configuration(tmp_path: Path) -> None:
     command = [str(ENVOY), "--mode", "validate", "--config-path", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_each_file_of_routes_has_the_one_configuration_that_a_listener_follows() -> None:
+    found = with_tls().files()
+    assert list(found) == ["cds.json", "rds-port-80.json", "rds-listener-https.json", "lds.json"]
+    managers = [item["filter_chains"][0]["filters"][0]["typed_config"] for item in found["lds.json"]["resources"]]
+    for manager in managers:
+        source = manager["rds"]["config_source"]["path_config_source"]["path"]
+        (routes,) = found[Path(source).name]["resources"]
+        assert routes["name"] == manager["rds"]["route_config_name"]

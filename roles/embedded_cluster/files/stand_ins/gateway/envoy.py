@@ -14,6 +14,7 @@ from typing import Any
 
 from .endpoints import local_ports
 from .kuadrant import Address, Kuadrant
+from .patches import host_settings
 from .policies import filters, typed
 from .routes import Hosts, attached, virtual_hosts
 
@@ -23,6 +24,7 @@ _LISTENER = "envoy.config.listener.v3.Listener"
 _CLUSTER = "envoy.config.cluster.v3.Cluster"
 _ROUTES = "envoy.config.route.v3.RouteConfiguration"
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_CORS = "envoy.filters.http.cors"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -89,7 +91,8 @@ def resources(objects: Objects, kuadrant: Kuadrant, ports: Mapping[int, int], di
             if not plain:
                 content["listener_filters"] = [_tls_inspector()]
             made.listeners.append(typed(_LISTENER, content))
-        made.routes.extend(_route_configurations(listeners, hosts))
+        settings = host_settings(objects.envoy_filters, objects.gateway)
+        made.routes.extend(_route_configurations(listeners, hosts, settings))
     made.clusters.extend(
         _cluster(name, address, objects, name in kuadrant.clusters) for name, address in backends.items()
     )
@@ -106,12 +109,12 @@ def _routes_name(listener: Mapping[str, Any]) -> str:
     return f"port-{listener['port']}" if listener["protocol"] == "HTTP" else f"listener-{listener['name']}"
 
 
-def _route_configurations(listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts]) -> list[Json]:
+def _route_configurations(listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts], settings: Json) -> list[Json]:
     by_name: dict[str, dict[str, Json]] = {}
     for listener, found in zip(listeners, hosts, strict=True):
         known = by_name.setdefault(_routes_name(listener), {})
         for host in found.virtual_hosts:
-            known.setdefault(host["name"], host)
+            known.setdefault(host["name"], host | settings)
     return [
         typed(_ROUTES, {"name": name, "virtual_hosts": list(known.values()), "ignore_port_in_host_matching": True})
         for name, known in by_name.items()
@@ -160,10 +163,12 @@ def _tls_inspector() -> Json:
 def _connection_manager(routes: str, kuadrant: Kuadrant, directory: Path) -> Json:
     source = {"path_config_source": {"path": str(directory / _routes_file(routes))}, "resource_api_version": "V3"}
     router = {"name": "envoy.filters.http.router", "typed_config": _router()}
+    cors = {"name": _CORS, "typed_config": typed("envoy.extensions.filters.http.cors.v3.Cors", {})}
     content = {
         "stat_prefix": routes,
         "rds": {"route_config_name": routes, "config_source": source},
-        "http_filters": [*filters(kuadrant), router],
+        # As in Istio: it does nothing without settings for it, and comes before the filters of Kuadrant.
+        "http_filters": [cors, *filters(kuadrant), router],
         "use_remote_address": True,
         "early_header_mutation_extensions": [_no_false_path()],
         "normalize_path": True,

@@ -109,7 +109,7 @@ def read(envoy_filters: Iterable[Mapping[str, Any]], namespace: str, gateway: st
     action_sets: list[ActionSet] = []
     clusters: dict[str, Address] = {}
     for item in envoy_filters:
-        if not _targets(item, namespace, gateway):
+        if not targets(item, namespace, gateway):
             continue
         for patch in item["spec"].get("configPatches") or ():
             value = (patch.get("patch") or {}).get("value") or {}
@@ -122,7 +122,7 @@ def read(envoy_filters: Iterable[Mapping[str, Any]], namespace: str, gateway: st
     return Kuadrant(services, tuple(action_sets), clusters)
 
 
-def _targets(item: Mapping[str, Any], namespace: str, gateway: str) -> bool:
+def targets(item: Mapping[str, Any], namespace: str, gateway: str) -> bool:
     references = item["spec"].get("targetRefs") or ()
     return item["metadata"]["namespace"] == namespace and any(
         reference.get("kind") == "Gateway" and reference.get("name") == gateway for reference in references

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: access
+short_description: Turn groups and tiers into the rules of Kuadrant's policies
+version_added: 0.1.0
+description:
+  - Validates C(maas_groups), C(maas_tiers) and the groups of C(maas_users), and adds to each model of the catalogue who
+    may use it, and how much of it.
+  - Refuses tables that could not be enforced, with the path of the field and what to write instead.
+options:
+  _input:
+    description: Entries as the filter P(llmops.maas.catalogue#filter) gives them.
+    type: list
+    elements: dict
+    required: true
+  groups:
+    description: The groups, see C(maas_groups) of the role C(llmops.maas.maas).
+    type: list
+    elements: dict
+    required: true
+  tiers:
+    description: The tiers from the best to the least, see C(maas_tiers) of the role C(llmops.maas.maas).
+    type: list
+    elements: dict
+    required: true
+  users:
+    description: Users whose groups are checked.
+    type: list
+    elements: dict
+    default: []
+  models:
+    description: Names of all models that groups may name. Default are those of the input.
+    type: list
+    elements: str
+  identity_groups:
+    description: CEL expression, for Authorino, of the caller's groups, separated by commas.
+    type: str
+    default: auth.identity.?metadata.?annotations[?"kuadrant.io/groups"].orValue("")
+"""
+
+EXAMPLES = r"""
+- name: Show who may use which model, and how much of it
+  ansible.builtin.debug:
+    msg: "{{ maas_catalogue | llmops.maas.access(groups=maas_groups, tiers=maas_tiers) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The entries with C(allowed) (a CEL predicate for the AuthPolicy), C(tier) (a CEL expression of the caller's tier),
+      C(request_limits_by_tier) and C(token_limits_by_tier) (C(limits) of a RateLimitPolicy and a TokenRateLimitPolicy).
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.llmops.maas.plugins.module_utils import _access
+
+_API_KEY_GROUPS = 'auth.identity.?metadata.?annotations[?"kuadrant.io/groups"].orValue("")'
+
+
+def access(
+    catalogue: Sequence[Mapping[str, Any]],
+    groups: Sequence[Mapping[str, Any]],
+    tiers: Sequence[Mapping[str, Any]],
+    users: Sequence[Mapping[str, Any]] = (),
+    models: Sequence[str] | None = None,
+    identity_groups: str = _API_KEY_GROUPS,
+) -> list[dict[str, Any]]:
+    """See DOCUMENTATION."""
+    known = [str(model["name"]) for model in catalogue] if models is None else models
+    try:
+        table = _access.read_access(groups, tiers, users, known)
+    except _access.AccessError as error:
+        raise AnsibleFilterError(str(error)) from error
+    tier = _access.tier_expression(table, identity_groups)
+    return [
+        {
+            **model,
+            "allowed": _access.allowed_expression(table, model, identity_groups),
+            "tier": tier,
+            "request_limits_by_tier": _access.request_limits(table, model),
+            "token_limits_by_tier": _access.token_limits(table),
+        }
+        for model in catalogue
+    ]
+
+
+class FilterModule:
+    """Ansible finds the filter here."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"access": access}
