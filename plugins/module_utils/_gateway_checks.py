@@ -21,6 +21,8 @@ from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_pa
 OVER = 3
 _PAUSE = 0.25
 _NO_ANSWER = "no answer"
+# Envoy adds it to what a backend has answered, and to nothing that it answers itself.
+_FROM_BACKEND = "x-envoy-upstream-service-time"
 _HINTS = {
     404: "no route leads there, or the model does not serve this name",
     500: "the gateway could not ask for a decision; are Authorino and Limitador running?",
@@ -121,6 +123,8 @@ def judged(check: Mapping[str, Any], answer: Answer) -> str:
     if answer.status not in check["expected"]:
         hint = _HINTS.get(answer.status, "")
         return "; ".join(text for text in (told(answer), hint) if text) or "the answer says nothing more"
+    if check["denied"] and _FROM_BACKEND in answer.headers:
+        return "the gateway let it pass: this status is a backend's"
     if answer.status != 200:
         return ""
     # vLLM answers under its first name, whichever of its names was asked for.

@@ -71,7 +71,7 @@ def credentials(models: Sequence[Mapping[str, Any]], user: str, expected: Mappin
         for case in ("none", "wrong_key", "wrong_prefix"):
             name = f"{model['name']} {kind} with {_WORDS[case]}"
             row = {**_row("credentials", name, kind, model, host), "credentials": case, "expected": [expected[case]]}
-            rows.append({**row, "user": user if case == "wrong_prefix" else ""})
+            rows.append({**row, "denied": True, "user": user if case == "wrong_prefix" else ""})
     return rows
 
 
@@ -200,6 +200,8 @@ def _probe(match: Mapping[str, Any], host: str) -> Row:
         "headers": headers,
         "host": host,
         "credentials": "none",
+        # A path that its backend does not know is open all the same.
+        "denied": True,
     }
 
 

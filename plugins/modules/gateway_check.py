@@ -99,6 +99,10 @@ options:
         type: list
         elements: int
         default: [200]
+      denied:
+        description: Whether the Gateway itself must answer. A status of O(requests[].expected) that a backend sent fails.
+        type: bool
+        default: false
       burst:
         description:
           - A limit to try. So many requests must be answered with 200, and further ones with 429.
@@ -236,6 +240,7 @@ _REQUEST: dict[str, Any] = {
     "secret": {"type": "str", "default": "", "no_log": False},
     "secret_entry": {"type": "str", "default": "api_key", "no_log": False},
     "expected": {"type": "list", "elements": "int", "default": [200]},
+    "denied": {"type": "bool", "default": False},
     "burst": {"type": "int", "default": 0},
     "window": {"type": "int", "default": 60},
     "settle": {"type": "int", "default": 0},

@@ -155,7 +155,7 @@ def test_an_answer_200_must_be_what_was_asked_for(kind: str, content: Any, conte
     assert (problem in found) if problem else found == ""
 
 
-CHECK = {"kind": "plain", "expected": [200], "model": "", "served_name": "", "window": 60}
+CHECK = {"kind": "plain", "denied": False, "expected": [200], "model": "", "served_name": "", "window": 60}
 
 
 def test_an_unexpected_status_is_explained() -> None:
@@ -182,6 +182,14 @@ def test_a_burst_passes_only_exactly_up_to_its_limit(
     result = judged_burst(CHECK, answers, further, seconds)
     assert result[0] is passed
     assert words in result[1]
+
+
+def test_a_denial_must_be_the_gateways_own() -> None:
+    check = {**CHECK, "denied": True, "expected": [401, 404]}
+    assert judged(check, answer(b"", 404)) == ""
+    passed_on = Answer(404, 0.1, {"x-envoy-upstream-service-time": "1"})
+    assert "let it pass" in judged(check, passed_on)
+    assert judged({**check, "denied": False}, passed_on) == ""
 
 
 def secret(name: str, user: str, created: str, **annotations: str) -> dict[str, Any]:
