@@ -1,0 +1,174 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One check: a request, or a burst of them, and whether the answer is the expected one."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer, Gateway
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import KeyMissingError, Keys
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS, payload, told
+from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
+
+# How many requests over the limit have to be refused.
+OVER = 3
+_PAUSE = 0.25
+_NO_ANSWER = "no answer"
+# Envoy adds it to what a backend has answered, and to nothing that it answers itself.
+_FROM_BACKEND = "x-envoy-upstream-service-time"
+_HINTS = {
+    404: "no route leads there, or the model does not serve this name",
+    500: "the gateway could not ask for a decision; are Authorino and Limitador running?",
+    503: "the gateway has nothing to send this to; is the model running?",
+}
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Sends requests and judges the answers. `prefix` is the word before a key in the header."""
+
+    gateway: Gateway
+    keys: Keys
+    prefix: str
+    # Called with each key that is used, so that no output shows it.
+    hide: Callable[[str], None] = lambda _key: None
+
+    def run(self, checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Run the checks, bursts one after the other when all others are done; a result for each, in order."""
+        single = [number for number, check in enumerate(checks) if not check["burst"]]
+        done = in_parallel(lambda number: self._one(checks[number]), single)
+        results = {number: future.result() for number, future in done}
+        for number, check in enumerate(checks):
+            if check["burst"]:
+                results[number] = self._burst(check)
+        return [results[number] for number in range(len(checks))]
+
+    def _one(self, check: Mapping[str, Any]) -> dict[str, Any]:
+        expected = " or ".join(map(str, check["expected"]))
+        try:
+            headers = self._headers(check)
+        except KeyMissingError as error:
+            return result(check, expected, "no key", str(error), passed=False)
+        deadline = time.monotonic() + check["settle"]
+        answer = self._send(check, headers)
+        while answer.status not in check["expected"] and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+            answer = self._send(check, headers)
+        reason = judged(check, answer)
+        passed = answer.status in check["expected"] and not reason
+        return result(check, expected, _status(answer), reason, passed=passed, seconds=answer.seconds)
+
+    def _burst(self, check: Mapping[str, Any]) -> dict[str, Any]:
+        limit = int(check["burst"])
+        expected = counted([200] * limit + [429] * OVER)
+        try:
+            headers = self._headers(check)
+        except KeyMissingError as error:
+            return result(check, expected, "no key", str(error), passed=False)
+        first = self._accepted(check, headers)
+        if first.status != 200:
+            return result(check, expected, _status(first), judged({**check, "expected": [200]}, first), passed=False)
+        started = time.monotonic()
+        answers = [first] + [
+            future.result() for _n, future in in_parallel(lambda _n: self._send(check, headers), range(limit - 1))
+        ]
+        over = [self._send(check, headers) for _n in range(OVER)]
+        seconds = time.monotonic() - started + first.seconds
+        passed, reason = judged_burst(check, answers, over, seconds)
+        got = counted(answer.status for answer in [*answers, *over])
+        return result(check, expected, got, reason, passed=passed, seconds=seconds)
+
+    def _accepted(self, check: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
+        """The first answer that is not for want of a known key: what is refused so is not counted by limits."""
+        deadline = time.monotonic() + check["settle"]
+        answer = self._send(check, headers)
+        while answer.status in {401, 403} and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+            answer = self._send(check, headers)
+        return answer
+
+    def _send(self, check: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
+        kind = KINDS[check["kind"]]
+        method = check["method"] or kind.method
+        return self.gateway.send(method, check["path"] + kind.endpoint, headers, payload(kind, check["served_name"]))
+
+    def _headers(self, check: Mapping[str, Any]) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "User-Agent": "llmops.maas", **(check["headers"] or {})}
+        headers["Host"] = check["host"]
+        credentials = check["credentials"]
+        if credentials == "none":
+            return headers
+        key = self._key(check, credentials)
+        self.hide(key)
+        word = f"X{self.prefix}" if credentials == "wrong_prefix" else self.prefix
+        return {**headers, "Authorization": f"{word} {key}"}
+
+    def _key(self, check: Mapping[str, Any], credentials: str) -> str:
+        if credentials == "wrong_key":
+            return secrets.token_urlsafe(32)
+        if check["secret"]:
+            return self.keys.in_secret(check["secret"], check["secret_entry"])
+        return self.keys.of(check["user"])
+
+
+def judged(check: Mapping[str, Any], answer: Answer) -> str:
+    """Why the answer is not the expected one; empty when it is."""
+    if answer.status not in check["expected"]:
+        hint = _HINTS.get(answer.status, "")
+        return "; ".join(text for text in (told(answer), hint) if text) or "the answer says nothing more"
+    if check["denied"] and _FROM_BACKEND in answer.headers:
+        return "the gateway let it pass: this status is a backend's"
+    if answer.status != 200:
+        return ""
+    # vLLM answers under its first name, whichever of its names was asked for.
+    names = [name for name in dict.fromkeys((check["model"], check["served_name"])) if name]
+    return KINDS[check["kind"]].problem(answer, names)
+
+
+def judged_burst(
+    check: Mapping[str, Any], answers: Sequence[Answer], over: Sequence[Answer], seconds: float
+) -> tuple[bool, str]:
+    """Whether the limit let through what it should and nothing more, and a remark."""
+    if seconds >= check["window"]:
+        return False, f"took {seconds:.0f} s, longer than the limit's window of {check['window']} s: proves nothing"
+    refused = [answer for answer in answers if answer.status != 200]
+    if refused:
+        statuses = {answer.status for answer in refused}
+        early = "refused before the limit was reached" if statuses == {429} else judged(check, refused[0])
+        return False, early
+    passed = [answer for answer in over if answer.status != 429]
+    if passed:
+        return False, f"request {len(answers) + 1} should be refused; {told(passed[0])}"
+    after = over[0].headers.get("retry-after")
+    return True, f"Retry-After: {after}" if after else "429 comes without Retry-After"
+
+
+def counted(statuses: Iterable[int]) -> str:
+    """Such as ``150 x 200, 3 x 429``."""
+    found = Counter(statuses)
+    return ", ".join(f"{found[status]} x {status or _NO_ANSWER}" for status in sorted(found))
+
+
+def result(
+    check: Mapping[str, Any], expected: str, got: str, reason: str, *, passed: bool, seconds: float = 0.0
+) -> dict[str, Any]:
+    shown = {name: check[name] for name in ("section", "name", "model", "user", "kind")}
+    return {
+        **shown,
+        "expected": expected,
+        "got": got,
+        "passed": passed,
+        "reason": reason,
+        "latency_ms": round(seconds * 1000, 1),
+    }
+
+
+def _status(answer: Answer) -> str:
+    return str(answer.status) if answer.status else _NO_ANSWER

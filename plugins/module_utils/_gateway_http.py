@@ -1,0 +1,112 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to the platform's Gateway, as a client sends them: no redirects, no second tries, bounded time and size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+URLLIB3_MISSING = False
+try:
+    import urllib3
+    from urllib3.exceptions import HTTPError, MaxRetryError
+except ImportError:
+    URLLIB3_MISSING = True
+
+# Enough for any answer that a check asks for; a stream that never ends is cut here.
+_MOST_BYTES = 1024 * 1024
+_CONNECTIONS = 16
+
+
+class GatewayError(Exception):
+    """The Gateway cannot be asked at all; the message names the option and the mend."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `status` is 0 when nothing did, and `error` then says why; `seconds` is the time it took."""
+
+    status: int
+    seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    error: str = ""
+
+
+class Gateway:
+    """A connection to one Gateway. `send` may be called from several threads at once."""
+
+    def __init__(self, url: str, host: str, *, timeout: float, ca_cert: str = "", validate_certs: bool = True) -> None:
+        """
+        :param url: scheme, address and port, such as ``http://127.0.0.1:8000``.
+        :param host: host name for the certificate of an https address.
+        :param timeout: seconds to connect, and between two reads.
+        """
+        if URLLIB3_MISSING:
+            raise GatewayError("the Python package 'urllib3' is missing: pip install kubernetes")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise GatewayError(f"url: {url!r} is no address of a gateway; write http://host:port or https://host:port")
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        self._pool = _pool(parts.scheme, host, ca_cert, validate_certs)
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+        """Send one request; that nothing answers is an answer too."""
+        started = time.monotonic()
+        try:
+            response = self._pool.request(
+                method,
+                self._url + path,
+                body=body,
+                headers=dict(headers),
+                timeout=urllib3.Timeout(connect=self._timeout, read=self._timeout),
+                # An idle connection that the Gateway has closed meanwhile shows when the request is sent.
+                retries=urllib3.Retry(0, redirect=False, other=0, raise_on_status=False),
+                redirect=False,
+                preload_content=False,
+            )
+            return _answer(response, started)
+        except HTTPError as error:
+            cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+            text = str(cause).rpartition(">: ")[2] or type(cause).__name__
+            return Answer(0, time.monotonic() - started, error=f"{type(cause).__name__}: {text}")
+
+
+def _answer(response: Any, started: float) -> Answer:
+    try:
+        # `read` may return less than it was asked for.
+        body = b"".join(_parts(response))
+    finally:
+        # Given back whole, or closed with what was not read.
+        if response.isclosed():
+            response.release_conn()
+        else:
+            response.close()
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(int(response.status), time.monotonic() - started, headers, body)
+
+
+def _parts(response: Any) -> Any:
+    left = _MOST_BYTES
+    while left > 0:
+        part = response.read(min(left, 65536))
+        if not part:
+            return
+        left -= len(part)
+        yield part
+
+
+def _pool(scheme: str, host: str, ca_cert: str, validate_certs: bool) -> Any:
+    options: dict[str, Any] = {"num_pools": 2, "maxsize": _CONNECTIONS}
+    if scheme == "https":
+        options |= {"server_hostname": host, "assert_hostname": host, "ca_certs": ca_cert or None}
+        if not validate_certs:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
+    return urllib3.PoolManager(**options)

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the Gateway can be reached from the machine that Ansible runs on."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Ports of a Service that only root may listen on are moved on the embedded cluster; the Service says where to.
+LOCAL_PORTS = "llmops.maas/local-ports"
+
+
+class AddressError(ValueError):
+    """The Gateway has no address that works from here; the message says what to set."""
+
+
+def gateway_url(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> str:
+    """Address of the Gateway's first listener: of its Service where that is on this machine, else of its status."""
+    if gateway is None:
+        raise AddressError("there is no Gateway yet; deploy it with site.yml, or set maas_gateway_url")
+    listener = (gateway["spec"].get("listeners") or [{}])[0]
+    port, scheme = int(listener.get("port") or 80), str(listener.get("protocol") or "HTTP").lower()
+    address = str((service or {}).get("spec", {}).get("clusterIP") or "")
+    if _on_this_machine(address):
+        annotations = ((service or {}).get("metadata") or {}).get("annotations") or {}
+        moved = json.loads(annotations.get(LOCAL_PORTS) or "{}")
+        return _url(scheme, address, int(moved.get(str(port), port)))
+    found = [str(item["value"]) for item in (gateway.get("status") or {}).get("addresses") or ()]
+    outside = [value for value in found if not value.endswith(".svc.cluster.local")]
+    if not outside:
+        raise AddressError(
+            f"the Gateway has no address outside of the cluster ({', '.join(found) or 'none yet'});"
+            " forward a port to its Service and set maas_gateway_url, such as http://127.0.0.1:8000"
+        )
+    return _url(scheme, outside[0], port)
+
+
+def _on_this_machine(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" if port == {"http": 80, "https": 443}.get(scheme) else f"{scheme}://{host}:{port}"

@@ -1,0 +1,270 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of requests that prove who may do what. Its statuses are those of the inventory's tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+KINDS = {"generate": ("chat", "completion", "stream", "models"), "embed": ("embeddings", "models")}
+# The kind of request that stands for a model where one is enough.
+MAIN = {"generate": "chat", "embed": "embeddings"}
+_MINUTE = 60
+_WINDOW = re.compile(r"(\d+)(h|ms|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_FIELDS = {"group", "model", "kind", "expected"}
+
+
+class TableError(ValueError):
+    """A table of expected statuses that cannot be used; the message names the variable, the entry and the mend."""
+
+
+def access(
+    models: Sequence[Mapping[str, Any]],
+    users: Sequence[Mapping[str, Any]],
+    expected: Mapping[str, Mapping[str, int]],
+    exceptions: Sequence[Mapping[str, Any]],
+    host: str,
+) -> list[Row]:
+    """A request for each model, user and kind.
+
+    :param models: the catalogue with every field.
+    :param users: ``name`` and ``groups``; the first group that `expected` knows counts, else its entry ``default``.
+    :param expected: status by group and kind.
+    :param exceptions: ``expected`` for a ``group``, ``model`` and ``kind``, which may be left out; the last one counts.
+    """
+    _check(expected, exceptions)
+    rows = []
+    for model in models:
+        for user in users:
+            group = _group(user, expected)
+            for kind in KINDS[model["task"]]:
+                status = _status(group, str(model["name"]), kind, expected, exceptions)
+                name = f"{model['name']} {kind} as {user['name']}"
+                rows.append({**_row("access", name, kind, model, host), "user": user["name"], "expected": [status]})
+    return rows
+
+
+def paths(models: Sequence[Mapping[str, Any]], user: str, host: str) -> list[Row]:
+    """Every path and every served name of a model leads to it."""
+    rows = []
+    for model in models:
+        kind = MAIN[model["task"]]
+        others = [(path, model["served_names"][0]) for path in model["paths"][1:]]
+        others += [(model["paths"][0], served) for served in model["served_names"][1:]]
+        for path, served in others:
+            row = _row("access", f"{served} at {path} as {user}", kind, model, host)
+            rows.append({**row, "path": path, "served_name": served, "user": user})
+    return rows
+
+
+def credentials(models: Sequence[Mapping[str, Any]], user: str, expected: Mapping[str, int], host: str) -> list[Row]:
+    """Requests that bear no key or a wrong one, for each model."""
+    rows = []
+    for model in models:
+        kind = MAIN[model["task"]]
+        for case in ("none", "wrong_key", "wrong_prefix"):
+            name = f"{model['name']} {kind} with {_WORDS[case]}"
+            row = {**_row("credentials", name, kind, model, host), "credentials": case, "expected": [expected[case]]}
+            rows.append({**row, "denied": True, "user": user if case == "wrong_prefix" else ""})
+    return rows
+
+
+_WORDS = {"none": "no key", "wrong_key": "a wrong key", "wrong_prefix": "a wrong word before the key"}
+
+
+def probe(
+    models: Sequence[Mapping[str, Any]], name: str, secret: Mapping[str, str], expected: int, host: str
+) -> list[Row]:
+    """A request for each model with a key from a Secret (``name``, and ``entry`` in it), until it gets that status."""
+    return [
+        {
+            **_row(
+                "credentials", f"{model['name']} {MAIN[model['task']]} with {name}", MAIN[model["task"]], model, host
+            ),
+            "secret": secret["name"],
+            "secret_entry": secret.get("entry", "api_key"),
+            "expected": [expected],
+            "settle": 10,
+        }
+        for model in models
+    ]
+
+
+def hidden(models: Sequence[Mapping[str, Any]], names: Mapping[str, Sequence[str]], user: str, host: str) -> list[Row]:
+    """Hosts and paths that must lead nowhere, even with a key. `names` has ``hosts`` and ``paths``."""
+    rows = []
+    for model in models[:1]:
+        for other in names["hosts"]:
+            row = _row("hidden", f"host {other}", MAIN[model["task"]], model, other)
+            rows.append({**row, "user": user, "expected": [404]})
+    for path in names["paths"]:
+        row = {"section": "hidden", "name": f"path {path}", "kind": "plain", "path": path, "host": host}
+        rows.append({**row, "user": user, "expected": [404]})
+    return rows
+
+
+def bursts(
+    models: Sequence[Mapping[str, Any]], limits: Mapping[str, int], secret: str, user: str, host: str
+) -> list[Row]:
+    """A burst for each model that has a limit of a minute or less, or one in `limits` (requests per minute by model).
+
+    Limits that last longer are not exhausted here.
+    """
+    rows = []
+    for model in models:
+        limit, window = limits.get(str(model["name"])), _MINUTE
+        if limit is None:
+            limit, window = _shortest(model)
+        if limit:
+            row = _row("limits", f"{model['name']} {limit} requests in {window} s", MAIN[model["task"]], model, host)
+            rows.append({**row, "user": user, "secret": secret, "burst": limit, "window": window, "settle": 10})
+    return rows
+
+
+def _shortest(model: Mapping[str, Any]) -> tuple[int, int]:
+    """The limit with the shortest window, which has to be a minute or less; 0 without one."""
+    found = [(int(rate["limit"]), int(seconds(str(rate["window"])))) for rate in model["rates"]]
+    short = [(limit, window) for limit, window in found if 1 <= window <= _MINUTE]
+    return min(short, key=lambda rate: rate[1], default=(0, 0))
+
+
+def seconds(window: str) -> float:
+    """Seconds of a window as policies have them, such as ``1m``."""
+    return sum(int(number) * _SECONDS[unit] for number, unit in _WINDOW.findall(window))
+
+
+def routes(
+    items: Sequence[Mapping[str, Any]],
+    gateway: Mapping[str, Any],
+    denied: Sequence[int],
+    open_routes: Sequence[str] = (),
+) -> list[Row]:
+    """A request without credentials for each match of each HTTPRoute that names the Gateway as its parent.
+
+    :param gateway: the Gateway object.
+    :param denied: statuses that deny.
+    :param open_routes: ``namespace/name`` of those that anybody may use.
+    """
+    rows: dict[tuple[str, ...], Row] = {}
+    for item in items:
+        if not _attached(item, gateway):
+            continue
+        where = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        if where in open_routes:
+            continue
+        for host in _hosts(item, gateway):
+            for match in _matches(item):
+                row = {**_probe(match, host), "name": f"HTTPRoute {where}: {_in_words(match, host)}"}
+                rows[where, host, str(match)] = {**row, "section": "routes", "expected": list(denied)}
+    return list(rows.values())
+
+
+def _attached(item: Mapping[str, Any], gateway: Mapping[str, Any]) -> bool:
+    home, target = item["metadata"]["namespace"], gateway["metadata"]
+    return any(
+        parent.get("kind", "Gateway") == "Gateway"
+        and (parent.get("namespace") or home, parent["name"]) == (target["namespace"], target["name"])
+        for parent in item["spec"].get("parentRefs") or ()
+    )
+
+
+def _hosts(item: Mapping[str, Any], gateway: Mapping[str, Any]) -> Iterator[str]:
+    listeners = [listener.get("hostname") or "*" for listener in gateway["spec"].get("listeners") or ()]
+    for name in dict.fromkeys(item["spec"].get("hostnames") or listeners):
+        # A wildcard host stands for any.
+        yield name.replace("*", "verify", 1) if name != "*" else "verify.invalid"
+
+
+def _matches(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for rule in item["spec"].get("rules") or ():
+        yield from rule.get("matches") or [{}]
+
+
+def _probe(match: Mapping[str, Any], host: str) -> Row:
+    path = match.get("path") or {}
+    value = path.get("value") or "/"
+    if path.get("type") == "RegularExpression":
+        value = _example(value)
+    query = "&".join(f"{item['name']}={item['value']}" for item in match.get("queryParams") or ())
+    headers = {item["name"]: item["value"] for item in match.get("headers") or ()}
+    return {
+        "kind": "plain",
+        "path": value + (f"?{query}" if query else ""),
+        "method": match.get("method") or "GET",
+        "headers": headers,
+        "host": host,
+        "credentials": "none",
+        # A path that its backend does not know is open all the same.
+        "denied": True,
+    }
+
+
+def _example(expression: str) -> str:
+    """A path that a simple regular expression matches: its beginning up to the first special character, then ``x``."""
+    plain = re.split(r"[\\.\[\](){}*+?|^$]", expression.lstrip("^"), maxsplit=1)[0] or "/"
+    return plain if re.fullmatch(expression, plain) else f"{plain}x"
+
+
+def _in_words(match: Mapping[str, Any], host: str) -> str:
+    path = match.get("path") or {}
+    return f"{match.get('method') or 'GET'} {host}{path.get('value') or '/'}"
+
+
+def _row(section: str, name: str, kind: str, model: Mapping[str, Any], host: str) -> Row:
+    return {
+        "section": section,
+        "name": name,
+        "kind": kind,
+        "model": model["name"],
+        "served_name": model["served_names"][0],
+        "path": model["paths"][0],
+        "host": host,
+    }
+
+
+def _group(user: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    group = next((name for name in user.get("groups") or () if name in expected), "default")
+    if group not in expected:
+        raise TableError(
+            f"maas_verify_expected: has none of the groups of user {user['name']}; add one of them, or an entry default"
+        )
+    return group
+
+
+def _status(
+    group: str,
+    model: str,
+    kind: str,
+    expected: Mapping[str, Mapping[str, int]],
+    exceptions: Sequence[Mapping[str, Any]],
+) -> int:
+    asked = {"group": group, "model": model, "kind": kind}
+    for entry in reversed(exceptions):
+        if all(entry.get(field, value) == value for field, value in asked.items()):
+            return int(entry["expected"])
+    if kind not in expected[group]:
+        raise TableError(f"maas_verify_expected.{group}: has no status for {kind}; add it, such as {kind}: 200")
+    return int(expected[group][kind])
+
+
+def _check(expected: Mapping[str, Mapping[str, int]], exceptions: Sequence[Mapping[str, Any]]) -> None:
+    kinds = {kind for found in KINDS.values() for kind in found}
+    for group, statuses in expected.items():
+        unknown = sorted(set(statuses) - kinds)
+        if unknown:
+            raise TableError(
+                f"maas_verify_expected.{group}: unknown kind {', '.join(unknown)}; known are {', '.join(sorted(kinds))}"
+            )
+    for number, entry in enumerate(exceptions):
+        unknown = sorted(set(entry) - _FIELDS)
+        if unknown or "expected" not in entry:
+            raise TableError(
+                f"maas_verify_exceptions[{number}]: needs expected, and may have group, model and kind;"
+                f" unknown is {', '.join(unknown) or 'nothing'}"
+            )

@@ -1,0 +1,291 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gateway_check
+short_description: Send requests to the Gateway and compare what they get with what they should
+version_added: 0.1.0
+description:
+  - Sends a table of requests to the platform's Gateway, as clients would, and says for each whether its answer is the
+    expected one. An answer 200 is also looked into, for whether it is what the kind of request asks for.
+  - Expected statuses are those given, never derived from any policy.
+  - API keys are read from their Secrets when they are needed. No result, log or error holds one.
+  - Changes nothing; the requests count as those of the users whose keys they bear.
+extends_documentation_fragment:
+  - llmops.maas._kube_auth
+  - llmops.maas._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action_group: {}
+options:
+  url:
+    description: Address of the Gateway, such as V(http://127.0.0.1:8000).
+    type: str
+    required: true
+  requests:
+    description: The requests. Bursts are sent one after the other, when all others are done; the rest a few at a time.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: What is checked, in words.
+        type: str
+        required: true
+      section:
+        description: Heading of the check in reports.
+        type: str
+        default: access
+      kind:
+        description:
+          - What is asked for. V(chat), V(completion), V(stream), V(embeddings) and V(models) are endpoints of a model,
+            for which a body is made; V(plain) asks for O(requests[].path) itself.
+          - V(stream) wants server-sent events, one of them with usage though none asked for it.
+        type: str
+        choices: [chat, completion, stream, embeddings, models, plain]
+        default: plain
+      path:
+        description: Path of the model at the Gateway, such as V(/qwen3), or for V(plain) the whole path.
+        type: str
+        required: true
+      method:
+        description: Method of the request. Default is that of the kind.
+        type: str
+      host:
+        description: Host name that the request is for.
+        type: str
+        required: true
+      headers:
+        description: Further headers, none of them secret.
+        type: dict
+        default: {}
+      model:
+        description: Name of the model, under which it must answer whichever of its names is asked for.
+        type: str
+        default: ""
+      served_name:
+        description: Name under which the request asks for the model.
+        type: str
+        default: ""
+      credentials:
+        description: Whether the request bears a key, none, one that nobody has, or a right one after a wrong word.
+        type: str
+        choices: [key, none, wrong_key, wrong_prefix]
+        default: key
+      user:
+        description: User whose newest key the request bears; found by the Secret's annotation and labels.
+        type: str
+        default: ""
+      secret:
+        description: Name of a Secret in O(keys_namespace) that holds the key, instead of O(requests[].user).
+        type: str
+        default: ""
+      secret_entry:
+        description: Entry of that Secret.
+        type: str
+        default: api_key
+      expected:
+        description: Statuses of which the answer must have one.
+        type: list
+        elements: int
+        default: [200]
+      denied:
+        description: Whether the Gateway itself must answer. A status of O(requests[].expected) that a backend sent fails.
+        type: bool
+        default: false
+      burst:
+        description:
+          - A limit to try. So many requests must be answered with 200, and further ones with 429.
+          - V(0) sends one request.
+        type: int
+        default: 0
+      window:
+        description: Window of the limit, s. A burst that takes longer proves nothing and fails.
+        type: int
+        default: 60
+      settle:
+        description: How long the request is repeated until its answer is the expected one, s. For keys that are new.
+        type: int
+        default: 0
+  key_prefix:
+    description: Word before the key in the C(Authorization) header.
+    type: str
+    default: APIKEY
+  keys_namespace:
+    description: Namespace of the keys.
+    type: str
+    default: kuadrant-system
+  key_labels:
+    description: Labels by which the policies find keys.
+    type: dict
+    default: {app: models-api}
+  timeout:
+    description: How long to wait for a connection, and for each part of an answer, s.
+    type: int
+    default: 30
+  gateway_ca_cert:
+    description: Path of the CA certificates that sign the Gateway's certificate. Default are those of the system.
+    type: path
+  gateway_validate_certs:
+    description: Whether to verify the Gateway's certificate.
+    type: bool
+    default: true
+author:
+  - llmops.maas contributors (@llmops)
+"""
+
+EXAMPLES = r"""
+- name: Ask a model as alice, and without any key
+  llmops.maas.gateway_check:
+    url: http://127.0.0.1:8000
+    requests:
+      - {name: alice may chat, kind: chat, path: /qwen3, host: localhost, served_name: qwen, user: alice}
+      - {name: nobody may, path: /qwen3/v1/models, host: localhost, credentials: none, expected: [401]}
+  register: checked
+
+- name: Try a limit of 100 requests per minute
+  llmops.maas.gateway_check:
+    url: http://127.0.0.1:8000
+    requests:
+      - {name: limit, kind: chat, path: /qwen3, host: localhost, served_name: qwen, user: probe, burst: 100}
+"""
+
+RETURN = r"""
+results:
+  description: One entry per request, in order. A request that fails does not fail the module.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    section:
+      description: Heading of the check.
+      type: str
+    name:
+      description: What was checked.
+      type: str
+    model:
+      description: The model.
+      type: str
+    user:
+      description: The user.
+      type: str
+    kind:
+      description: Kind of the request.
+      type: str
+    expected:
+      description: Expected status; for a burst, how many of each.
+      type: str
+    got:
+      description: Status of the answer, V(no answer), V(no key), or for a burst how many of each.
+      type: str
+    passed:
+      description: Whether both are the same, and the answer is a right one.
+      type: bool
+    reason:
+      description: Why not, or a remark.
+      type: str
+    latency_ms:
+      description: How long the answer took, ms; for a burst, all of it.
+      type: float
+  sample:
+    - section: access
+      name: qwen3-0-6b-instruct chat as alice
+      model: qwen3-0-6b-instruct
+      user: alice
+      kind: chat
+      expected: "200"
+      got: "429"
+      passed: false
+      reason: Too Many Requests
+      latency_ms: 3.1
+passed:
+  description: Whether all requests got what they should.
+  type: bool
+  returned: success
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_checks import Checker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Gateway, GatewayError
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import Keys
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
+from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
+
+_REQUEST: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "section": {"type": "str", "default": "access"},
+    "kind": {"type": "str", "choices": list(KINDS), "default": "plain"},
+    "path": {"type": "str", "required": True},
+    "method": {"type": "str"},
+    "host": {"type": "str", "required": True},
+    "headers": {"type": "dict", "default": {}},
+    "model": {"type": "str", "default": ""},
+    "served_name": {"type": "str", "default": ""},
+    "credentials": {"type": "str", "choices": ["key", "none", "wrong_key", "wrong_prefix"], "default": "key"},
+    "user": {"type": "str", "default": ""},
+    # Names of things, not secrets themselves.
+    "secret": {"type": "str", "default": "", "no_log": False},
+    "secret_entry": {"type": "str", "default": "api_key", "no_log": False},
+    "expected": {"type": "list", "elements": "int", "default": [200]},
+    "denied": {"type": "bool", "default": False},
+    "burst": {"type": "int", "default": 0},
+    "window": {"type": "int", "default": 60},
+    "settle": {"type": "int", "default": 0},
+}
+
+
+def _argument_spec() -> dict[str, Any]:
+    return {
+        **AUTH_ARGUMENTS,
+        "url": {"type": "str", "required": True},
+        "requests": {"type": "list", "elements": "dict", "required": True, "options": _REQUEST},
+        "key_prefix": {"type": "str", "default": "APIKEY", "no_log": False},
+        "keys_namespace": {"type": "str", "default": "kuadrant-system", "no_log": False},
+        "key_labels": {"type": "dict", "default": {"app": "models-api"}, "no_log": False},
+        "timeout": {"type": "int", "default": 30},
+        "gateway_ca_cert": {"type": "path"},
+        "gateway_validate_certs": {"type": "bool", "default": True},
+    }
+
+
+def checked(module: AnsibleModule) -> list[dict[str, Any]]:
+    """The results of all requests of the module's arguments."""
+    given = module.params
+    hosts = [request["host"] for request in given["requests"]]
+    gateway = Gateway(
+        given["url"],
+        hosts[0] if hosts else "",
+        timeout=float(given["timeout"]),
+        ca_cert=given["gateway_ca_cert"] or "",
+        validate_certs=given["gateway_validate_certs"],
+    )
+    keys = Keys(Kube.connect(given), given["keys_namespace"], given["key_labels"])
+    # Whatever an answer says, its key is taken out of the result.
+    checker = Checker(gateway, keys, given["key_prefix"], hide=module.no_log_values.add)
+    return checker.run(given["requests"])
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=_argument_spec(), supports_check_mode=True)
+    try:
+        results = checked(module)
+    except (KubeError, GatewayError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, results=results, passed=all(result["passed"] for result in results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""verify.yml passes on a deployed platform, and names each of the faults that are planted there; in order."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import deployment as deployments
+import pytest
+from deployment import Deployment, Run
+
+VERIFY = "playbooks/verify.yml"
+MODEL, OTHER = "mistral-7b-instruct", "granite-8b-code-instruct-128k"
+AUTH_POLICY = f"/apis/kuadrant.io/v1/namespaces/llm/authpolicies/{MODEL}"
+LIMITS = "/apis/kuadrant.io/v1/namespaces/llm/ratelimitpolicies"
+DENY = "/apis/kuadrant.io/v1/namespaces/llm/authpolicies/kuadrant-gateway-deny"
+ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/llm/httproutes"
+SERVICE = f"/apis/serving.kserve.io/v1beta1/namespaces/llm/inferenceservices/{MODEL}"
+OPERATOR = "/apis/apps/v1/namespaces/kuadrant-system/deployments/kuadrant-operator-controller-manager"
+SECRETS = "/api/v1/namespaces/kuadrant-system/secrets"
+WATCHED = "authorino.kuadrant.io/managed-by"
+# How long a fault may take to reach the gateway, s.
+SPREAD = 90
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployment]:
+    for cluster in deployments.platform():
+        run = cluster.playbook("site.yml")
+        assert run.code == 0, run.output
+        yield cluster
+
+
+def words(run: Run) -> str:
+    """The output without the line breaks and quotes that the shape of YAML puts into it."""
+    return " ".join(run.output.replace("'", "").replace('"', "").split())
+
+
+def probe_secrets(cluster: Deployment) -> list[str]:
+    names = [item["metadata"]["name"] for item in cluster.get("v1", "secrets", "kuadrant-system")]
+    return [name for name in names if name.startswith("maas-verify")]
+
+
+def test_a_sound_platform_passes_without_showing_a_key(deployed: Deployment) -> None:
+    run = deployed.playbook(VERIFY, "-vvv", "--diff")
+    assert run.code == 0, run.output
+    assert run.recap()["changed"] == 0
+    reports = deployed.home / "llmops-maas/verify"
+    report = json.loads((reports / "verify.json").read_text())
+    assert report["passed"] is True
+    sections = {result["section"] for result in report["results"]}
+    assert sections == {"policies", "failure_modes", "access", "credentials", "hidden", "routes", "limits"}
+    root = ET.parse(reports / "verify.xml").getroot()
+    assert (root.get("tests"), root.get("failures")) == (str(len(report["results"])), "0")
+    shown = run.output + (reports / "verify.json").read_text() + (reports / "verify.xml").read_text()
+    for item in deployed.get("v1", "secrets", "kuadrant-system"):
+        encoded = (item.get("data") or {}).get("api_key")
+        if encoded:
+            assert base64.b64decode(encoded).decode() not in shown
+            assert encoded not in shown
+    assert probe_secrets(deployed) == []
+
+
+def test_a_quick_look_shows_each_key_a_limit_and_the_monitoring(deployed: Deployment) -> None:
+    run = deployed.playbook("playbooks/test_api.yml")
+    assert run.code == 0, run.output
+    shown = words(run)
+    assert f"{MODEL} chat as developer" in shown
+    assert f"50 x 200, 3 x 429: {MODEL} 50 requests in 60 s" in shown
+    assert "1 of 1 ready: llm-observability/grafana" in shown
+
+
+def test_nothing_is_left_behind_when_the_gateway_does_not_answer(deployed: Deployment) -> None:
+    only = ["credentials", "limits"]
+    run = deployed.playbook(VERIFY, maas_verify_only=only, maas_gateway_url="http://127.0.0.1:9")
+    assert run.code != 0
+    assert "no answer" in run.output
+    assert probe_secrets(deployed) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"maas_verify_only": ["acces"]}, "value of maas_verify_only must be one or more of"),
+        ({"maas_verify_expected": {"admin": {"talk": 200}}}, "maas_verify_expected.admin: unknown kind talk"),
+        ({"maas_gateway_url": "localhost:80"}, "is no address of a gateway"),
+    ],
+)
+def test_mistakes_are_named(deployed: Deployment, variables: dict[str, Any], message: str) -> None:
+    run = deployed.playbook(VERIFY, **{"maas_verify_only": ["access"], **variables})
+    assert run.code != 0
+    assert message in words(run)
+
+
+# Faults. Each plants itself, and mends itself when it is left.
+
+
+@contextlib.contextmanager
+def deleted(cluster: Deployment, path: str) -> Iterator[None]:
+    item = cluster.kube.request("GET", path)
+    cluster.kube.request("DELETE", path)
+    try:
+        yield
+    finally:
+        kept = {key: value for key, value in item["metadata"].items() if key in {"name", "namespace", "labels"}}
+        body = {**item, "metadata": kept}
+        body.pop("status", None)
+        cluster.kube.request("POST", path.rpartition("/")[0], body=body)
+
+
+@contextlib.contextmanager
+def changed(cluster: Deployment, path: str, change: Callable[[Any], None]) -> Iterator[None]:
+    """The object with another spec, which `change` makes of it in place."""
+    before = cluster.kube.request("GET", path)
+    item = json.loads(json.dumps(before))
+    change(item)
+    cluster.kube.request("PUT", path, body=item)
+    try:
+        yield
+    finally:
+        now = cluster.kube.request("GET", path)
+        cluster.kube.request("PUT", path, body={**now, "spec": before["spec"]})
+
+
+@contextlib.contextmanager
+def open_route(cluster: Deployment) -> Iterator[None]:
+    """A route of somebody else's with a policy that lets everybody in, whose path its backend does not even know."""
+    route: dict[str, Any] = json.loads(json.dumps(cluster.kube.request("GET", f"{ROUTES}/{MODEL}")["spec"]))
+    rule = route["rules"][-1]
+    route["rules"] = [{"backendRefs": rule["backendRefs"], "matches": [{"path": {"type": "Exact", "value": "/open"}}]}]
+    target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "open"}
+    policy = {"targetRef": target, "rules": {"authentication": {"anybody": {"anonymous": {}}}}}
+    policies = AUTH_POLICY.rpartition("/")[0]
+    made = [
+        (ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": route}),
+        (policies, {"apiVersion": "kuadrant.io/v1", "kind": "AuthPolicy", "spec": policy}),
+    ]
+    try:
+        for path, body in made:
+            cluster.kube.request("POST", path, body={**body, "metadata": {"name": "open", "namespace": "llm"}})
+        yield
+    finally:
+        for path, _body in made:
+            cluster.kube.request("DELETE", f"{path}/open")
+
+
+@contextlib.contextmanager
+def unlabelled_key(cluster: Deployment) -> Iterator[None]:
+    items = cluster.kube.request("GET", SECRETS)["items"]
+    (name,) = [
+        item["metadata"]["name"]
+        for item in items
+        if (item["metadata"].get("annotations") or {}).get("secret.kuadrant.io/user-id") == "developer"
+    ]
+
+    def label(value: str | None) -> None:
+        body = {"metadata": {"labels": {WATCHED: value}}}
+        content_type = "application/merge-patch+json"
+        cluster.kube.request("PATCH", f"{SECRETS}/{name}", body=body, content_type=content_type)
+
+    label(None)
+    try:
+        yield
+    finally:
+        label("authorino")
+
+
+@contextlib.contextmanager
+def swapped_limits(cluster: Deployment) -> Iterator[None]:
+    one, other = (cluster.kube.request("GET", f"{LIMITS}/{name}")["spec"]["limits"] for name in (MODEL, OTHER))
+    with (
+        changed(cluster, f"{LIMITS}/{MODEL}", lambda item: item["spec"].update(limits=other)),
+        changed(cluster, f"{LIMITS}/{OTHER}", lambda item: item["spec"].update(limits=one)),
+    ):
+        yield
+
+
+def wrong_rewrite(item: Any) -> None:
+    for rule in item["spec"]["rules"]:
+        for entry in rule.get("filters") or ():
+            if entry["type"] == "URLRewrite":
+                entry["urlRewrite"]["path"]["replacePrefixMatch"] = "/wrong"
+
+
+def wrong_name(item: Any) -> None:
+    model = item["spec"]["predictor"]["model"]
+    model["args"] = [argument if argument.startswith("--") else "wrong" for argument in model["args"]]
+
+
+def fail_open(item: Any) -> None:
+    (manager,) = [entry for entry in item["spec"]["template"]["spec"]["containers"] if entry["name"] == "manager"]
+    for variable in manager["env"]:
+        if variable["name"] == "RATELIMIT_SERVICE_FAILURE_MODE":
+            variable["value"] = "allow"
+
+
+def override(item: Any) -> None:
+    item["spec"]["overrides"] = item["spec"].pop("defaults")
+
+
+@contextlib.contextmanager
+def stopped_authorino(cluster: Deployment) -> Iterator[None]:
+    def all_of_it() -> list[int]:
+        return [pid for pid, line in cluster.processes().items() if Path(line.split()[0]).name == "authorino"]
+
+    pids = all_of_it()
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        # Its liveness probe may have ended it meanwhile.
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+MISSING = "expected Accepted, Enforced, got missing"
+FAULTS: dict[str, tuple[Callable[[Deployment], Any], str, str]] = {
+    "an AuthPolicy is deleted": (
+        lambda cluster: deleted(cluster, AUTH_POLICY),
+        "policies",
+        f"AuthPolicy of HTTPRoute llm/{MODEL}: {MISSING}",
+    ),
+    "a RateLimitPolicy is missing": (
+        lambda cluster: deleted(cluster, f"{LIMITS}/{MODEL}"),
+        "policies",
+        f"RateLimitPolicy of HTTPRoute llm/{MODEL}: {MISSING}",
+    ),
+    "a policy is not enforced": (
+        lambda cluster: changed(cluster, DENY, override),
+        "policies",
+        f"AuthPolicy of HTTPRoute llm/{MODEL}: expected Accepted, Enforced, got Enforced=False (Overridden)",
+    ),
+    "a route is open": (open_route, "routes", "HTTPRoute llm/open: GET localhost/open: expected"),
+    "a key is not watched": (unlabelled_key, "access", f"of user developer lacks the label {WATCHED}=authorino"),
+    "limits are swapped": (
+        swapped_limits,
+        "limits",
+        f"{MODEL} 50 requests in 60 s: expected 50 x 200, 3 x 429, got 53 x",
+    ),
+    "a rewrite is wrong": (
+        lambda cluster: changed(cluster, f"{ROUTES}/{MODEL}", wrong_rewrite),
+        "access",
+        f"{MODEL} chat as admin: expected 200, got 404",
+    ),
+    "a served name is wrong": (
+        lambda cluster: changed(cluster, SERVICE, wrong_name),
+        "access",
+        f"{MODEL} chat as admin: expected 200, got 404",
+    ),
+    "limits fail open": (
+        lambda cluster: changed(cluster, OPERATOR, fail_open),
+        "failure_modes",
+        "Failure mode of ratelimit: expected deny, got allow",
+    ),
+    "Authorino is stopped": (stopped_authorino, "access", f"{MODEL} chat as admin: expected 200, got 500"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named(deployed: Deployment, fault: str) -> None:
+    plant, section, message = FAULTS[fault]
+    with plant(deployed):
+        deadline = time.monotonic() + SPREAD
+        run = deployed.playbook(VERIFY, maas_verify_only=[section])
+        while message not in words(run) and time.monotonic() < deadline:
+            run = deployed.playbook(VERIFY, maas_verify_only=[section])
+    assert message in words(run), run.output
+    assert run.code != 0
+
+
+def test_mended_it_passes_again(deployed: Deployment) -> None:
+    deadline = time.monotonic() + SPREAD
+    run = deployed.playbook(VERIFY)
+    while run.code != 0 and time.monotonic() < deadline:
+        run = deployed.playbook(VERIFY)
+    assert run.code == 0, run.output
