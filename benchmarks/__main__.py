@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import CHECKOUT
 from benchmarks.apply_cases import apply_first, apply_no_change
 from benchmarks.bench import Bench
-from benchmarks.key_cases import rotate_keys
+from benchmarks.key_cases import rotate_keys, rotate_many
 from benchmarks.model_cases import model_cost
 from benchmarks.render import page
 from benchmarks.results import Results
@@ -34,7 +34,7 @@ CASES: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {
     "apply-first": {"everything": apply_first, "small": small_first},
     "wait-latency": {"all": wait_latency},
     "model-cost": {"all": model_cost},
-    "rotate-keys": {"all": rotate_keys},
+    "rotate-keys": {"loop": rotate_keys, "many": rotate_many},
     "site-no-change": {"all": site_no_change},
 }
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from api_server import ApiServer
 
 from benchmarks.apply_peers import AGAIN, FIRST, PEERS, Files, Peer
-from benchmarks.bench import ALONE, Bench, Build, Sample, contest, measure, row
+from benchmarks.bench import ALONE, Bench, Build, Sample, by_task, contest, measure, row
 from benchmarks.processes import Command, CommandError, execute
 from benchmarks.recording import Content, site_content
 from benchmarks.servers import LOG, api_server, settle
@@ -50,7 +51,7 @@ def apply_first(bench: Bench) -> list[dict[str, Any]]:
             return measure(server, builder(bench, FIRST[peer], files), counting=counting)
 
     samples = contest("apply-first", PEERS, bench.large_runs, once)
-    return [row("apply-first", content.size, samples, what=WHAT, left_out=list(content.left_out))]
+    return [row("apply-first", content.size, by_task(samples), what=WHAT, left_out=list(content.left_out))]
 
 
 def apply_no_change(bench: Bench) -> list[dict[str, Any]]:
@@ -74,7 +75,7 @@ def apply_no_change(bench: Bench) -> list[dict[str, Any]]:
             return measure(servers[peer], builder(bench, AGAIN[peer], files), counting=counting)
 
         samples = contest("apply-no-change", PEERS, bench.runs, once)
-    return [row("apply-no-change", content.size, samples, what=WHAT, left_out=list(content.left_out))]
+    return [row("apply-no-change", content.size, by_task(samples), what=WHAT, left_out=list(content.left_out))]
 
 
 def alone(bench: Bench, *, counting: bool) -> Sample:
@@ -91,7 +92,8 @@ def changes(output: str) -> bool:
 def unchanged(output: str) -> None:
     """Raise when a playbook of a repeated apply reports a change: it would not be a no-change run."""
     if changes(output):
-        raise CommandError(f"a repeated apply changed something:\n{output[-2000:]}")
+        tasks = re.findall(r"^TASK \[(.*)\] \**\n(?:(?:ok|skipping).*\n)*changed:", output, flags=re.MULTILINE)
+        raise CommandError(f"a repeated apply changed something: {'; '.join(tasks) or output[-2000:]}")
 
 
 def until_unchanged(command: Command) -> None:

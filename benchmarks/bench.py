@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import logging
@@ -28,15 +29,21 @@ from benchmarks.servers import Audit, kubeconfig_via
 LOG = logging.getLogger("benchmarks")
 OURS, KUBECTL, KUBERNETES_CORE = "ours", "kubectl", "kubernetes.core"
 ALONE = "ansible-playbook alone"
+WHOLE = ", whole command"
+TASK_TIMES = "task-times"
 Build = Callable[[Path], Command]
 """Makes a peer's command for a kubeconfig."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of one peer. What was not looked at is None."""
+    """One run of one peer. What was not looked at is None.
+
+    `seconds` is from the start of the command to its end, `task_seconds` what a playbook's tasks took of it.
+    """
 
     seconds: float | None = None
+    task_seconds: float | None = None
     requests: int | None = None
     bytes_sent: int | None = None
     peak_mb: float | None = None
@@ -98,7 +105,14 @@ class Bench:
             "vars": {"ansible_python_interpreter": sys.executable, **play.get("vars", {})},
         }
         (directory / "play.yml").write_text(json.dumps([content]))
-        return self.command(directory, "ansible-playbook", "-i", "localhost,", directory / "play.yml")
+        command = self.command(directory, "ansible-playbook", "-i", "localhost,", directory / "play.yml")
+        record = directory / TASK_TIMES
+        enabled = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "benchmarks" / "callbacks"),
+            "ANSIBLE_CALLBACKS_ENABLED": "maas_task_time",
+            "MAAS_TASK_TIME": str(record),
+        }
+        return dataclasses.replace(command, environment={**command.environment, **enabled})
 
     def alone(self, _kubeconfig: Path) -> Command:
         """`ansible-playbook` with a task that does nothing: what every playbook costs."""
@@ -131,8 +145,9 @@ def measure(server: ApiServer, build: Build, *, counting: bool, prime: bool = Fa
     if not counting:
         audit = Audit(server.audit_log)
         audit.new()
-        run = execute(build(server.kubeconfig)).check()
-        return Sample(seconds=run.seconds, requests=len(audit.new()))
+        command = build(server.kubeconfig)
+        run = execute(command).check()
+        return Sample(seconds=run.seconds, task_seconds=task_seconds(command), requests=len(audit.new()))
     with forwarder(server.port) as counter:
         command = build(kubeconfig_via(server, counter.port))
         if prime:
@@ -140,6 +155,24 @@ def measure(server: ApiServer, build: Build, *, counting: bool, prime: bool = Fa
         before = counter.sent
         run = execute(command, sample=True).check()
         return Sample(bytes_sent=counter.sent - before, peak_mb=run.peak_mb)
+
+
+def task_seconds(command: Command) -> float | None:
+    """What the tasks of a playbook took that has run in its own directory; None for another command."""
+    record = command.directory / TASK_TIMES
+    return sum(map(float, record.read_text().split())) if record.exists() else None
+
+
+def by_task(samples: Mapping[str, Sequence[Sample]]) -> dict[str, list[Sample]]:
+    """The samples with what tasks took as a playbook's time, and the whole commands as further peers."""
+    tasks: dict[str, list[Sample]] = {}
+    whole: dict[str, list[Sample]] = {}
+    for peer, runs in samples.items():
+        judged = peer != ALONE and any(run.task_seconds for run in runs)
+        tasks[peer] = [dataclasses.replace(run, seconds=run.task_seconds) if judged else run for run in runs]
+        if judged:
+            whole[peer + WHOLE] = [Sample(seconds=run.seconds) for run in runs]
+    return {**tasks, **whole}
 
 
 def row(case: str, size: int, samples: Mapping[str, Sequence[Sample]], **more: Any) -> dict[str, Any]:

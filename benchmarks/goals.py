@@ -26,6 +26,7 @@ RATIOS = (
 LATENCY_SECONDS = 0.1
 MOST_REQUESTS = 20
 MOST_MB = 150.0
+MANY_KEYS, MOST_MB_KEYS = 10_000, 300.0
 # From 10 to 1,000 objects.
 LINEAR = 100.0
 
@@ -56,6 +57,8 @@ def select(rows: Sequence[Row], case: str, what: str) -> dict[int, Row]:
 def ratios(rows: Sequence[Row]) -> Iterator[Verdict]:
     for case, what, peer, wanted in RATIOS:
         for found in select(rows, case, what).values():
+            if peer not in found["seconds"]:
+                continue
             ratio = found["seconds"]["ours"] / found["seconds"][peer]
             yield Verdict(f"{case}, {what}: time of {peer}", wanted, ratio, "x")
 
@@ -82,3 +85,6 @@ def memory(rows: Sequence[Row]) -> Iterator[Verdict]:
         for found in select(rows, case, EVERYTHING).values():
             if "ours" in found["peak_mb"]:
                 yield Verdict(f"{case}, {EVERYTHING}: peak memory", MOST_MB, found["peak_mb"]["ours"], "MiB")
+    for size, found in select(rows, "rotate-keys", KEYS).items():
+        if size >= MANY_KEYS:
+            yield Verdict(f"rotate-keys, {size:,} {KEYS}: peak memory", MOST_MB_KEYS, found["peak_mb"]["ours"], "MiB")

@@ -22,6 +22,7 @@ from benchmarks.processes import Command
 from benchmarks.servers import api_server, settle
 
 KEYS = 1000
+MANY = 10_000
 # kubernetes.core takes about a second for a write, so it gets fewer keys, and its time is extrapolated.
 FEW, FEWEST = 50, 5
 CONSUMERS = "consumers"
@@ -126,6 +127,19 @@ def rotate_keys(bench: Bench) -> list[dict[str, Any]]:
         for sample in samples[KUBERNETES_CORE]
     ]
     return [row("rotate-keys", KEYS, samples, what=WHAT)]
+
+
+def rotate_many(bench: Bench) -> list[dict[str, Any]]:
+    """Ours alone: what so many keys need in memory."""
+    with api_server(bench.work) as server:
+        namespaces = Namespaces(server)
+
+        def once(_peer: str, counting: bool) -> Sample:
+            namespace = namespaces.filled(MANY)
+            return measure(server, lambda config: ours(bench, namespace, config), counting=counting)
+
+        samples = contest(f"rotate-keys of {MANY}", (OURS,), 1, once)
+    return [row("rotate-keys", MANY, samples, what=WHAT)]
 
 
 def larger(sample: Sample, factor: int) -> Sample:

@@ -22,16 +22,18 @@ from benchmarks.servers import api_server, settle
 
 SIZES = (1, 10, 100)
 ROLES = ("models", "auth")
+BUNDLES = ("routes", "auth", "models")
 FRESH, NO_CHANGE = "ours, fresh", "ours, no change"
-MODULE = "llmops.maas.manifests"
+# Those that apply, and that look at what an apply depends on.
+MODULES = {"llmops.maas.manifests", "llmops.maas.cluster_info"}
 
 
 def apply_tasks() -> list[dict[str, Any]]:
-    """The roles' own tasks, those that apply."""
+    """The roles' own tasks that make models, routes and policies."""
     tasks: list[dict[str, Any]] = []
     for role in ROLES:
         tasks += yaml.safe_load((CHECKOUT / "roles" / role / "tasks" / "main.yml").read_text())
-    return [task for task in tasks if MODULE in task]
+    return [task for task in tasks if MODULES & task.keys()]
 
 
 def variable_files() -> list[str]:
@@ -74,8 +76,8 @@ class Models:
     def delete(self) -> None:
         """As if none had been deployed."""
         module = ModuleRun(self._server)
-        for role in ROLES:
-            module(bundle=role, state="absent")
+        for bundle in BUNDLES:
+            module(bundle=bundle, state="absent")
         settle([process.pid for process in self._server.processes])
 
 

@@ -44,5 +44,5 @@ class Results:
 
 def identity(row: dict[str, Any]) -> tuple[str, str, int]:
     # The number of all objects changes with what is installed; there is only one row of it.
-    size = row["size"] if row["what"] in {"small objects", "InferenceServices", "models"} else 0
+    size = row["size"] if row["what"] in {"small objects", "InferenceServices", "models", "API keys"} else 0
     return row["case"], row["what"], size

@@ -13,7 +13,7 @@ from api_server import ApiServer
 
 from benchmarks.apply_cases import alone, builder, unchanged
 from benchmarks.apply_peers import AGAIN, FIRST, PEERS, Files
-from benchmarks.bench import ALONE, Bench, Sample, contest, measure, row
+from benchmarks.bench import ALONE, Bench, Sample, by_task, contest, measure, row
 from benchmarks.processes import execute
 from benchmarks.servers import api_server, settle
 
@@ -79,7 +79,7 @@ def small_first(bench: Bench) -> list[dict[str, Any]]:
                 return measure(server, builder(bench, FIRST[peer], small.files[peer]), counting=counting)
 
             samples = contest(f"apply-first of {size} small objects", PEERS, bench.runs, once)
-            rows.append(row("apply-first", size, samples, what=WHAT))
+            rows.append(row("apply-first", size, by_task(samples), what=WHAT))
     return rows
 
 
@@ -100,5 +100,5 @@ def small_no_change(bench: Bench) -> list[dict[str, Any]]:
                 return measure(server, build, counting=counting, prime=True)
 
             samples = contest(f"apply-no-change of {size} small objects", PEERS, bench.runs, once)
-            rows.append(row("apply-no-change", size, samples, what=WHAT))
+            rows.append(row("apply-no-change", size, by_task(samples), what=WHAT))
     return rows

@@ -46,6 +46,10 @@ class CallbackModule(CallbackBase):
         arguments = (result.result.get("invocation") or {}).get("module_args")
         if task.action not in RECORDED or not arguments:
             return
+        # What is long is shortened in the result; the task has it whole.
+        given = result.task_fields.get("args") or {}
+        if "definitions" in given:
+            arguments = {**arguments, "definitions": given["definitions"]}
         entry = {
             "action": task.action.rpartition(".")[2],
             "name": task.get_name(),

@@ -31,7 +31,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._outcome import Option
 from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
 from ansible_collections.llmops.maas.plugins.module_utils._patch import Patcher, secret_values
 from ansible_collections.llmops.maas.plugins.module_utils._record import Entry, Record, Records, entry_of, in_order
-from ansible_collections.llmops.maas.plugins.module_utils._served import missing_namespaces, resolve, wait_served
+from ansible_collections.llmops.maas.plugins.module_utils._served import (
+    absent_namespaces,
+    missing_namespaces,
+    resolve,
+    wait_served,
+)
 
 _POLL = 0.2
 
@@ -72,7 +77,7 @@ class Applier:
         manifests = inputs.manifests()
         self._resources = resolve(self._kube, manifests, self._options, self._new_types)
         self.wanted = set(self._resources)
-        self._live = look(self._kube, self._resources)
+        self._live = look(self._kube, self._may_exist(record))
         work = self._drifted(manifests, record, inputs.salt)
         absent = self._missing_namespaces(work)
         try:
@@ -96,6 +101,17 @@ class Applier:
             if not self._outcome.failures and record.complete:
                 record.input = inputs.digest
             self._store(record)
+
+    def _may_exist(self, record: Record) -> dict[Key, ResourceType]:
+        """The objects to look for; a first run leaves out those whose namespace or kind is not there yet."""
+        if record.entries:
+            return self._resources
+        absent = absent_namespaces(self._kube, {key.namespace for key in self._resources if key.namespace})
+        return {
+            key: resource
+            for key, resource in self._resources.items()
+            if key.namespace not in absent and (resource.api_version, resource.kind) not in self._new_types
+        }
 
     def _all_intact(self, record: Record) -> bool:
         """The quick way, without reading a manifest: the same input as last time, and nothing drifted."""

@@ -16,7 +16,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._outcome import Option
 
 _NAMESPACES = ResourceType("v1", "Namespace", "namespaces", namespaced=False)
 _POLL_FIRST = 0.02
-_POLL_MOST = 0.5
+_POLL_MOST = 0.25
 
 
 def resolve(
@@ -78,15 +78,19 @@ def _set_namespace(manifest: Manifest, resource: ResourceType, options: Options)
 def missing_namespaces(kube: Kube, manifests: list[Manifest]) -> set[str]:
     """Namespaces that the manifests need and neither the cluster nor the bundle has. Empty if they cannot be read."""
     made = {manifest.name for manifest in manifests if manifest.kind == "Namespace" and not manifest.group}
-    needed = {manifest.namespace for manifest in manifests if manifest.namespace} - made
-    wanted = {Key("", "Namespace", "", name): _NAMESPACES for name in needed}
+    return absent_namespaces(kube, {manifest.namespace for manifest in manifests if manifest.namespace} - made)
+
+
+def absent_namespaces(kube: Kube, names: set[str]) -> set[str]:
+    """Those namespaces that the cluster does not have. Empty if they cannot be read."""
+    wanted = {Key("", "Namespace", "", name): _NAMESPACES for name in names}
     try:
         found = look(kube, wanted)
     except ApiError as error:
         if error.status == 403:
             return set()
         raise
-    return needed - {key.name for key in found}
+    return names - {key.name for key in found}
 
 
 def wait_served(kube: Kube, manifests: list[Manifest], timeout: float) -> Iterator[tuple[Manifest, str]]:

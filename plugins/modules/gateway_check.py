@@ -100,7 +100,8 @@ options:
         elements: int
         default: [200]
       denied:
-        description: Whether the Gateway itself must answer. A status of O(requests[].expected) from a backend fails then.
+        description:
+          - Whether the Gateway itself must answer. A status of O(requests[].expected) from a backend fails then.
         type: bool
         default: false
       burst:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from benchmarks.bench import Sample, row
+from benchmarks.bench import Sample, by_task, row
 from benchmarks.goals import EVERYTHING, verdicts
 from benchmarks.recording import Task, manifests_of, portable
 from benchmarks.render import page
@@ -52,6 +53,17 @@ def test_a_row_has_medians_and_their_spread() -> None:
 def test_goals_are_judged_by_the_medians(ours: float, reached: list[bool]) -> None:
     ratios = [verdict for verdict in verdicts([everything(ours)]) if verdict.unit == "x"]
     assert [verdict.met for verdict in ratios] == reached
+
+
+def test_playbooks_are_judged_by_their_task_and_shown_whole() -> None:
+    found = samples(ours=[2.0], kubectl=[5.0], kubernetes_core=[21.0])
+    for peer, seconds in (("ours", 1.0), ("kubernetes.core", 20.0)):
+        found[peer] = [run if run.seconds is None else replace(run, task_seconds=seconds) for run in found[peer]]
+    judged = row("apply-no-change", 250, by_task(found), what=EVERYTHING)
+    whole = {"ours, whole command": 2.0, "kubernetes.core, whole command": 21.0}
+    assert judged["seconds"] == {"ours": 1.0, "kubectl": 5.0, "kubernetes.core": 20.0, **whole}
+    assert judged["requests"] == {"ours": 7, "kubectl": 7, "kubernetes.core": 7}
+    assert "ours is 0.4 x of kubectl and 0.0952 x of kubernetes.core" in page(content(judged))
 
 
 def test_the_page_follows_from_the_file_alone() -> None:
