@@ -18,7 +18,7 @@ from typing import Any
 from deployment import CONTROLLERS, Deployment
 
 from benchmarks import CHECKOUT
-from benchmarks.apply_cases import unchanged
+from benchmarks.apply_cases import unchanged, until_unchanged
 from benchmarks.bench import KUBECTL, KUBERNETES_CORE, OURS, Bench, Sample, contest, row
 from benchmarks.processes import Command, execute
 from benchmarks.recording import mirror, recorded
@@ -100,7 +100,7 @@ def site_no_change(bench: Bench) -> list[dict[str, Any]]:
         }
         for peer in (KUBECTL, KUBERNETES_CORE, OURS):
             LOG.info("site-no-change, preparing %s", peer)
-            execute(peers[peer]()).check()
+            until_unchanged(peers[peer]())
             made.settle()
 
         def once(peer: str, counting: bool) -> Sample:
