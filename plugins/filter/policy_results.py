@@ -13,8 +13,8 @@ description:
 options:
   _input:
     description:
-      - Objects of all namespaces by kind, those of V(AuthPolicy), V(RateLimitPolicy), V(Kuadrant), V(Deployment) and
-        V(EnvoyFilter).
+      - Objects of all namespaces by kind, those of V(AuthPolicy), V(RateLimitPolicy), V(TokenRateLimitPolicy),
+        V(Kuadrant), V(Deployment) and V(EnvoyFilter).
     type: dict
     required: true
   section:
@@ -28,6 +28,11 @@ options:
     required: true
   models:
     description: For V(policies), the catalogue.
+    type: list
+    elements: dict
+    default: []
+  tiers:
+    description: For V(policies), C(maas_tiers).
     type: list
     elements: dict
     default: []
@@ -65,13 +70,14 @@ def policy_results(
     section: str,
     gateway: Mapping[str, str],
     models: Objects = (),
+    tiers: Objects = (),
     expected: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION."""
     if section == "failure_modes":
         return failure_modes(found["EnvoyFilter"], gateway, expected or {})
     components = component_rows(found["Kuadrant"], found["Deployment"])
-    return components + policies(models, found, gateway, components)
+    return components + policies(models, tiers, found, gateway, components)
 
 
 class FilterModule:

@@ -37,12 +37,12 @@ options:
     default: ""
   expected:
     description:
-      - For V(access), status by group and kind. For V(credentials), status by kind of credential.
+      - For V(access) and V(limits), status by group and kind. For V(credentials), status by kind of credential.
       - For V(probe), C(status), C(words), and of the Secret C(name) and C(entry).
     type: dict
     default: {}
   exceptions:
-    description: For V(access), other statuses for a group, model and kind.
+    description: For V(access) and V(limits), other statuses for a group, model and kind.
     type: list
     elements: dict
     default: []
@@ -51,13 +51,16 @@ options:
     type: dict
     default: {}
   limits:
-    description: For V(limits), requests per minute by model, where that is not the shortest of C(request_limits).
+    description:
+      - For V(limits), requests per minute by model, or by model and tier, where they are not those of C(request_limits)
+        and the tier.
     type: dict
     default: {}
-  secret:
-    description: For V(limits), the Secret with the key.
-    type: str
-    default: ""
+  tiers:
+    description: For V(limits), C(maas_tiers), each with C(user) and C(secret) of the probe as well.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -95,7 +98,9 @@ def verify_requests(
         "credentials": lambda: table.credentials(models, user, expected, host),
         "probe": lambda: table.probe(models, expected["words"], expected, expected["status"], host),
         "hidden": lambda: table.hidden(models, options["names"], user, host),
-        "limits": lambda: table.bursts(models, options.get("limits", {}), options["secret"], user, host),
+        "limits": lambda: table.bursts(
+            models, options["tiers"], options.get("limits", {}), expected, options.get("exceptions", []), host
+        ),
     }
     if section not in makers:
         raise AnsibleFilterError(f"verify_requests: no section {section!r}; known are {', '.join(makers)}")

@@ -25,20 +25,26 @@ COMPONENTS = (
 
 
 def policies(
-    models: Objects, found: Mapping[str, Objects], gateway: Mapping[str, str], components: Sequence[Row]
+    models: Objects,
+    tiers: Objects,
+    found: Mapping[str, Objects],
+    gateway: Mapping[str, str],
+    components: Sequence[Row],
 ) -> list[Row]:
     """A row for each policy that a model needs, and for the one that denies by default.
 
     :param models: the catalogue with every field; a model with ``rates`` needs a RateLimitPolicy.
-    :param found: all objects by kind: ``AuthPolicy`` and ``RateLimitPolicy``.
+    :param tiers: ``maas_tiers``; where one has ``requests`` or ``tokens``, every model needs a policy for these.
+    :param found: all objects by kind: ``AuthPolicy``, ``RateLimitPolicy`` and ``TokenRateLimitPolicy``.
     :param gateway: ``namespace`` and ``name``; the namespace is that of the models.
     :param components: rows of `component_rows`: those that fail are named where a policy is not enforced.
     """
     down = [f"{row['name']} is {row['got']}" for row in components if not row["passed"]]
     rows = []
+    requests, tokens = (any(tier.get(field) for tier in tiers) for field in ("requests", "tokens"))
     for model in models:
-        kinds = ["AuthPolicy"] + (["RateLimitPolicy"] if model["rates"] else [])
-        for kind in kinds:
+        needed = {"AuthPolicy": True, "RateLimitPolicy": requests or model["rates"], "TokenRateLimitPolicy": tokens}
+        for kind in (kind for kind, wanted in needed.items() if wanted):
             name = f"{kind} of HTTPRoute {gateway['namespace']}/{model['name']}"
             policy = _targeting(found[kind], "HTTPRoute", gateway["namespace"], str(model["name"]))
             rows.append(_policy_row(name, policy, ("Accepted", "Enforced"), down, str(model["name"])))

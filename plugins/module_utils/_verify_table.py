@@ -9,12 +9,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._rates import parse_rates
+
 Row = dict[str, Any]
 
 KINDS = {"generate": ("chat", "completion", "stream", "models"), "embed": ("embeddings", "models")}
 # The kind of request that stands for a model where one is enough.
 MAIN = {"generate": "chat", "embed": "embeddings"}
 _MINUTE = 60
+_OK = 200
 _WINDOW = re.compile(r"(\d+)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _FIELDS = {"group", "model", "kind", "expected"}
@@ -110,26 +113,56 @@ def hidden(models: Sequence[Mapping[str, Any]], names: Mapping[str, Sequence[str
 
 
 def bursts(
-    models: Sequence[Mapping[str, Any]], limits: Mapping[str, int], secret: str, user: str, host: str
+    models: Sequence[Mapping[str, Any]],
+    tiers: Sequence[Mapping[str, Any]],
+    limits: Mapping[str, Any],
+    expected: Mapping[str, Mapping[str, int]],
+    exceptions: Sequence[Mapping[str, Any]],
+    host: str,
 ) -> list[Row]:
-    """A burst for each model that has a limit of a minute or less, or one in `limits` (requests per minute by model).
+    """A burst for each model and tier that has a limit of a minute or less, or one in `limits`.
 
-    Limits that last longer are not exhausted here.
+    Limits that last longer are not exhausted here. A tier none of whose groups may use a model is left out there.
+
+    :param tiers: ``maas_tiers`` as in the inventory, each with the ``user`` and the ``secret`` of its probe as well.
+    :param limits: by model, requests per minute, or these by tier; 0 tries none.
+    :param expected: status by group and kind, as for `access`; `exceptions` likewise.
     """
     rows = []
-    for model in models:
-        limit, window = limits.get(str(model["name"])), _MINUTE
-        if limit is None:
-            limit, window = _shortest(model)
-        if limit:
-            row = _row("limits", f"{model['name']} {limit} requests in {window} s", MAIN[model["task"]], model, host)
-            rows.append({**row, "user": user, "secret": secret, "burst": limit, "window": window, "settle": 10})
+    for tier in tiers:
+        for model in models:
+            kind = MAIN[model["task"]]
+            limit, window = _limit(model, tier, limits.get(str(model["name"])))
+            if limit and _may(tier, model, kind, expected, exceptions):
+                name = f"{model['name']} {limit} requests in {window} s, tier {tier['name']}"
+                row = _row("limits", name, kind, model, host)
+                probe_of = {"user": tier["user"], "secret": tier["secret"]}
+                rows.append({**row, **probe_of, "burst": limit, "window": window, "settle": 10})
     return rows
 
 
-def _shortest(model: Mapping[str, Any]) -> tuple[int, int]:
-    """The limit with the shortest window, which has to be a minute or less; 0 without one."""
-    found = [(int(rate["limit"]), int(seconds(str(rate["window"])))) for rate in model["rates"]]
+def _may(
+    tier: Mapping[str, Any],
+    model: Mapping[str, Any],
+    kind: str,
+    expected: Mapping[str, Mapping[str, int]],
+    exceptions: Sequence[Mapping[str, Any]],
+) -> bool:
+    known = [group if group in expected else "default" for group in tier["groups"]]
+    statuses = [_status(group, str(model["name"]), kind, expected, exceptions) for group in known if group in expected]
+    return _OK in statuses
+
+
+def _limit(model: Mapping[str, Any], tier: Mapping[str, Any], given: Any) -> tuple[int, int]:
+    """The limit with the shortest window in seconds, which has to be a minute or less; 0 without one."""
+    if isinstance(given, Mapping):
+        given = given.get(tier["name"])
+    if given is not None:
+        return int(given), _MINUTE
+    own = parse_rates(str(tier.get("requests") or ""), "maas_tiers.requests")
+    factor = 1 if own else float(tier.get("requests_factor") or 1)
+    rates = own or model["rates"]
+    found = [(max(1, int(int(rate["limit"]) * factor)), int(seconds(str(rate["window"])))) for rate in rates]
     short = [(limit, window) for limit, window in found if 1 <= window <= _MINUTE]
     return min(short, key=lambda rate: rate[1], default=(0, 0))
 

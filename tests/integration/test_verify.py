@@ -77,7 +77,7 @@ def test_a_quick_look_shows_each_key_a_limit_and_the_monitoring(deployed: Deploy
     assert run.code == 0, run.output
     shown = words(run)
     assert f"{MODEL} chat as developer" in shown
-    assert f"50 x 200, 3 x 429: {MODEL} 50 requests in 60 s" in shown
+    assert f"50 x 200, 3 x 429: {MODEL} 50 requests in 60 s, tier premium" in shown
     assert "1 of 1 ready: llm-observability/grafana" in shown
 
 
@@ -198,6 +198,10 @@ def wrong_name(item: Any) -> None:
     model["args"] = [argument if argument.startswith("--") else "wrong" for argument in model["args"]]
 
 
+def without_a_tier(item: Any) -> None:
+    del item["spec"]["limits"]["requests-free"]
+
+
 def fail_open(item: Any) -> None:
     (manager,) = [entry for entry in item["spec"]["template"]["spec"]["containers"] if entry["name"] == "manager"]
     for variable in manager["env"]:
@@ -249,7 +253,12 @@ FAULTS: dict[str, tuple[Callable[[Deployment], Any], str, str]] = {
     "limits are swapped": (
         swapped_limits,
         "limits",
-        f"{MODEL} 50 requests in 60 s: expected 50 x 200, 3 x 429, got 53 x",
+        f"{MODEL} 50 requests in 60 s, tier premium: expected 50 x 200, 3 x 429, got 53 x",
+    ),
+    "a tier is missing": (
+        lambda cluster: changed(cluster, f"{LIMITS}/{MODEL}", without_a_tier),
+        "limits",
+        f"{MODEL} 25 requests in 60 s, tier free: expected 25 x 200, 3 x 429, got 28 x",
     ),
     "a rewrite is wrong": (
         lambda cluster: changed(cluster, f"{ROUTES}/{MODEL}", wrong_rewrite),

@@ -77,11 +77,37 @@ def test_a_wrong_table_is_refused_with_its_place(expected: Any, exceptions: Any,
     assert message in str(error.value)
 
 
-def test_bursts_try_the_shortest_limit_up_to_a_minute() -> None:
+TIERS = [
+    {"name": "premium", "groups": ["admin"], "user": "probe-premium", "secret": "premium"},
+    {"name": "free", "groups": ["readonly", "user"], "requests_factor": 0.33, "user": "probe-free", "secret": "free"},
+    {"name": "own", "groups": ["user"], "requests": "12/30s, 90/h", "user": "probe-own", "secret": "own"},
+    {"name": "none", "groups": ["readonly"], "user": "probe-none", "secret": "none"},
+]
+TABLE = {"admin": ALL, "user": ALL, "readonly": {**ALL, "chat": 403}}
+
+
+def test_bursts_try_the_shortest_limit_up_to_a_minute_of_every_tier_that_may() -> None:
     hourly = {**CHAT_MODEL, "name": "hourly", "rates": [{"limit": 9, "window": "1h"}]}
+    rows = bursts([CHAT_MODEL, hourly], TIERS, {}, TABLE, [], "localhost")
+    assert [(row["model"], row["secret"], row["burst"], row["window"]) for row in rows] == [
+        ("qwen3", "premium", 150, 60),
+        ("qwen3", "free", 49, 60),
+        ("qwen3", "own", 12, 30),
+        ("hourly", "own", 12, 30),
+    ]
+    assert {row["user"] for row in rows} == {"probe-premium", "probe-free", "probe-own"}
+
+
+def test_limits_to_try_may_be_given_by_model_and_by_tier() -> None:
     own = {**CHAT_MODEL, "name": "own"}
-    rows = bursts([CHAT_MODEL, hourly, own], {"own": 7}, "secret", "probe", "localhost")
-    assert [(row["model"], row["burst"], row["window"]) for row in rows] == [("qwen3", 150, 60), ("own", 7, 60)]
+    given = {"qwen3": {"premium": 7, "own": 0}, "own": 5}
+    rows = bursts([CHAT_MODEL, own], TIERS, given, TABLE, [{"group": "admin", "model": "own", "expected": 403}], "h")
+    assert [(row["model"], row["secret"], row["burst"]) for row in rows] == [
+        ("qwen3", "premium", 7),
+        ("qwen3", "free", 49),
+        ("own", "free", 5),
+        ("own", "own", 5),
+    ]
 
 
 def route(name: str, namespace: str = "llm", **spec: Any) -> dict[str, Any]:
@@ -254,14 +280,16 @@ def test_missing_and_unenforced_policies_are_named_with_what_holds_them_back() -
             policy(("Gateway", "gw"), Accepted="True", Enforced="False"),
         ],
         "RateLimitPolicy": [],
+        "TokenRateLimitPolicy": [],
     }
     deployments = [{"metadata": {"name": "authorino"}, "spec": {"replicas": 1}, "status": {}}]
     components = component_rows([], deployments)
-    rows = {row["name"]: row for row in policies([CHAT_MODEL], found, WHERE, components)}
+    rows = {row["name"]: row for row in policies([CHAT_MODEL], [{"tokens": "9/min"}], found, WHERE, components)}
     broken = rows["AuthPolicy of HTTPRoute llm/qwen3"]
     assert (broken["passed"], broken["got"]) == (False, "Enforced=False (R)")
     assert "Deployment authorino is 0 of 1 available" in broken["reason"]
     assert rows["RateLimitPolicy of HTTPRoute llm/qwen3"]["got"] == "missing"
+    assert rows["TokenRateLimitPolicy of HTTPRoute llm/qwen3"]["got"] == "missing"
     assert rows["AuthPolicy of Gateway llm/gw"]["passed"]
 
 
