@@ -536,14 +536,14 @@ def test_missing_rights_are_named(deployed: Deployment, tmp_path: Path) -> None:
 
 
 def two_more_models() -> list[dict[str, Any]]:
-    extra = {"storage_uri": "hf://Qwen/Qwen3-0.6B", "gpus": 1}
+    extra = {"storage_uri": "hf://Qwen/Qwen3-0.6B", "gpus": 3}
     return [*CATALOGUE, {**extra, "name": "big-one"}, {**extra, "name": "big-two"}]
 
 
 def test_preflight_refuses_more_gpus_than_there_are(deployed: Deployment) -> None:
     run = deployed.playbook("site.yml", "--tags", "models", maas_models=two_more_models())
     assert run.code != 0
-    assert "ask for 6 nvidia.com/gpu" in run.output
+    assert "ask for 10 nvidia.com/gpu" in run.output
     assert deployed.get("serving.kserve.io/v1beta1", "inferenceservices", "llm", "big-one") is None
 
 
