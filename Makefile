@@ -44,6 +44,10 @@ deploy: setup ## Deploy the whole platform (INVENTORY=inventories/embedded)
 status: setup ## Show what is running
 	@$(PLAYBOOK) playbooks/status.yml $(ARGS)
 
+.PHONY: verify
+verify: setup ## Prove by requests who may do what
+	@$(PLAYBOOK) playbooks/verify.yml $(ARGS)
+
 .PHONY: teardown
 teardown: setup ## Remove what site.yml made
 	@$(PLAYBOOK) playbooks/teardown.yml $(ARGS)

@@ -64,8 +64,6 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.maas.plugins.module_utils import _access
 
-_API_KEY_GROUPS = 'auth.identity.?metadata.?annotations[?"kuadrant.io/groups"].orValue("")'
-
 
 def access(
     catalogue: Sequence[Mapping[str, Any]],
@@ -73,7 +71,7 @@ def access(
     tiers: Sequence[Mapping[str, Any]],
     users: Sequence[Mapping[str, Any]] = (),
     models: Sequence[str] | None = None,
-    identity_groups: str = _API_KEY_GROUPS,
+    identity_groups: str = _access.API_KEY_GROUPS,
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION."""
     known = [str(model["name"]) for model in catalogue] if models is None else models

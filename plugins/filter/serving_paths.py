@@ -8,8 +8,8 @@ name: serving_paths
 short_description: Find the paths of routes that have backends
 version_added: 0.1.0
 description:
-  - Gives the path prefixes for which live HTTPRoutes serve all these host names on that Gateway, with at least one
-    backend.
+  - Gives the paths, prefixes and exact ones, for which live HTTPRoutes serve all these host names on that Gateway, with
+    at least one backend.
   - A path that is not among them has never been protected by a policy, so it must begin without backends.
 options:
   _input:
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Path prefixes by the route's name.
+  description: Paths by the route's name.
   type: dict
 """
 
@@ -70,7 +70,7 @@ def _paths(route: Mapping[str, Any]) -> list[str]:
         for rule in route["spec"].get("rules") or ()
         if rule.get("backendRefs")
         for match in rule.get("matches") or ()
-        if (match.get("path") or {}).get("type") == "PathPrefix"
+        if (match.get("path") or {}).get("type") in {"PathPrefix", "Exact"}
     ]
 
 

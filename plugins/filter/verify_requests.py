@@ -20,14 +20,14 @@ options:
   section:
     description: Which part of the table.
     type: str
-    choices: [access, paths, credentials, probe, hidden, limits]
+    choices: [access, lists, paths, credentials, probe, hidden, limits]
     required: true
   host:
     description: Host name that the requests are for.
     type: str
     required: true
   users:
-    description: For V(access), the users, each with C(name) and C(groups).
+    description: For V(access) and V(lists), the users, each with C(name) and C(groups).
     type: list
     elements: dict
     default: []
@@ -37,12 +37,13 @@ options:
     default: ""
   expected:
     description:
-      - For V(access) and V(limits), status by group and kind. For V(credentials), status by kind of credential.
+      - For V(access), V(lists) and V(limits), status by group and kind.
+      - For V(credentials), status by kind of credential.
       - For V(probe), C(status), C(words), and of the Secret C(name) and C(entry).
     type: dict
     default: {}
   exceptions:
-    description: For V(access) and V(limits), other statuses for a group, model and kind.
+    description: For V(access), V(lists) and V(limits), other statuses for a group, model and kind.
     type: list
     elements: dict
     default: []
@@ -94,6 +95,7 @@ def verify_requests(
     user, expected = options.get("user", ""), options.get("expected", {})
     makers: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "access": lambda: table.access(models, options["users"], expected, options.get("exceptions", []), host),
+        "lists": lambda: table.lists(models, options["users"], expected, options.get("exceptions", []), host),
         "paths": lambda: table.paths(models, user, host),
         "credentials": lambda: table.credentials(models, user, expected, host),
         "probe": lambda: table.probe(models, expected["words"], expected, expected["status"], host),

@@ -27,6 +27,8 @@ _INFERENCE = {"generate": ["chat/completions", "completions"], "embed": ["embedd
 # it first, so that an escaped slash would go uncounted; and once the answer is there, Envoy has rewritten it. Of all
 # that is posted, groups without "all" only get to inference.
 _HAS_USAGE = 'request.method == "POST"'
+API_KEY_GROUPS = 'auth.identity.?metadata.?annotations[?"kuadrant.io/groups"].orValue("")'
+"""CEL, for Authorino: the groups of the caller's API key, separated by commas."""
 ENDPOINTS = ("inference", "models", "metrics", "all")
 _GROUP_DEFAULTS: dict[str, Any] = {"endpoints": ["inference", "models"], "models": []}
 _TIER_DEFAULTS: dict[str, Any] = {"requests": "", "requests_factor": 1, "tokens": ""}
@@ -207,6 +209,60 @@ def _is_path(model: Mapping[str, Any], ends: Iterable[str]) -> str:
 def _is_inference(model: Mapping[str, Any]) -> str:
     ends = [f"{prefix}/{name}" for name in _INFERENCE[model["task"]] for prefix in ("/v1", "")]
     return f'request.method == "POST" && {_is_path(model, ends)}'
+
+
+# What a caller may list travels in one header; Envoy takes 60 KiB of headers from a request.
+_MOST_BYTES = 32 * 1024
+_LIST = '{"object": "list", "data": [', "]}"
+
+
+def may_list(access: Access, model: Mapping[str, Any]) -> list[str]:
+    """The groups that may ask this model's server for its names."""
+    return [
+        str(group["name"])
+        for group in access.groups
+        if {"models", "all"} & set(group["endpoints"]) and (not group["models"] or model["name"] in group["models"])
+    ]
+
+
+def list_expression(access: Access, models: Iterable[Mapping[str, Any]], groups_expression: str) -> str:
+    """CEL for Authorino: the models that the caller may use, as OpenAI's API lists them, in JSON.
+
+    :raises AccessError: the list of all models is too long for the header in which the gateway hands it on.
+    """
+    by_groups: dict[tuple[str, ...], list[str]] = {}
+    for model in models:
+        groups = tuple(may_list(access, model))
+        if groups:
+            by_groups.setdefault(groups, []).extend(json.dumps(entry) for entry in _listed(model))
+    size = sum(len(entry) + 2 for entries in by_groups.values() for entry in entries)
+    if size > _MOST_BYTES:
+        raise AccessError(
+            f"maas_models: their list has {size} bytes, and /v1/models can answer with {_MOST_BYTES} at most; set"
+            " maas_model_list to false"
+        )
+    parts = [
+        f'{member(groups_expression, groups)} ? {json.dumps(", ".join(entries))} : ""'
+        for groups, entries in by_groups.items()
+    ]
+    found = f'[{", ".join(parts)}].filter(part, part != "").join(", ")'
+    return f"{json.dumps(_LIST[0])} + {found} + {json.dumps(_LIST[1])}"
+
+
+def list_allowed_expression(access: Access, models: Iterable[Mapping[str, Any]], groups_expression: str) -> str:
+    """CEL for Authorino: whether the caller may list any model."""
+    groups = dict.fromkeys(group for model in models for group in may_list(access, model))
+    return member(groups_expression, groups) if groups else "false"
+
+
+def _listed(model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """An entry for each name, as vLLM lists them, and where on the Gateway it is served."""
+    owner = re.match(r"hf://([^/]+)/", str(model.get("storage_uri") or ""))
+    shared = {"object": "model", "created": 0, "owned_by": owner[1] if owner else "vllm"}
+    return [
+        {"id": name, **shared, "root": model["name"], "base_path": f"{model['paths'][0]}/v1"}
+        for name in model["served_names"]
+    ]
 
 
 def request_limits(access: Access, model: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def judged(check: Mapping[str, Any], answer: Answer) -> str:
     if answer.status != 200:
         return ""
     # vLLM answers under its first name, whichever of its names was asked for.
-    names = [name for name in dict.fromkeys((check["model"], check["served_name"])) if name]
+    names = check["names"] or [name for name in dict.fromkeys((check["model"], check["served_name"])) if name]
     return KINDS[check["kind"]].problem(answer, names)
 
 

@@ -64,6 +64,15 @@ def _models(answer: Answer, names: Sequence[str]) -> str:
     return f"the list of models does not hold {', '.join(missing)}" if missing else ""
 
 
+def _list(answer: Answer, names: Sequence[str]) -> str:
+    found = [str(item.get("id")) for item in _json(answer).get("data") or [] if isinstance(item, dict)]
+    missing = [name for name in names if name not in found]
+    others = [name for name in found if name not in names]
+    problems = [f"does not hold {', '.join(missing)}"] if missing else []
+    problems += [f"holds {', '.join(others)} as well"] if others else []
+    return f"the list of models {' and '.join(problems)}" if problems else ""
+
+
 def _stream(answer: Answer, names: Sequence[str]) -> str:
     if not answer.headers.get("content-type", "").startswith(EVENTS):
         return f"the answer does not stream: its type is {answer.headers.get('content-type', 'missing')}, not {EVENTS}"
@@ -96,6 +105,7 @@ KINDS: dict[str, Kind] = {
     ),
     "embeddings": Kind("POST", "/v1/embeddings", {"input": "Hello"}, _embeddings),
     "models": Kind("GET", "/v1/models", {}, _models),
+    "list": Kind("GET", "/v1/models", {}, _list),
     "plain": Kind("GET", "", {}, _any),
 }
 

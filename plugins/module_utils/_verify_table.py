@@ -20,6 +20,7 @@ _MINUTE = 60
 _OK = 200
 _WINDOW = re.compile(r"(\d+)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_LIST = "list"
 _FIELDS = {"group", "model", "kind", "expected"}
 
 
@@ -50,6 +51,38 @@ def access(
                 status = _status(group, str(model["name"]), kind, expected, exceptions)
                 name = f"{model['name']} {kind} as {user['name']}"
                 rows.append({**_row("access", name, kind, model, host), "user": user["name"], "expected": [status]})
+    return rows
+
+
+def lists(
+    models: Sequence[Mapping[str, Any]],
+    users: Sequence[Mapping[str, Any]],
+    expected: Mapping[str, Mapping[str, int]],
+    exceptions: Sequence[Mapping[str, Any]],
+    host: str,
+) -> list[Row]:
+    """For each user the Gateway's list of models: all names of those whose own list the user may read, by `expected`.
+
+    Arguments are those of `access`. A group without a status for ``list`` is left out.
+    """
+    rows = []
+    for user in users:
+        group = _group(user, expected)
+        if _LIST not in expected[group]:
+            continue
+        may = [model for model in models if _status(group, str(model["name"]), "models", expected, exceptions) == _OK]
+        rows.append(
+            {
+                "section": "access",
+                "name": f"list of models as {user['name']}",
+                "kind": _LIST,
+                "path": "",
+                "host": host,
+                "user": user["name"],
+                "names": [name for model in may for name in model["served_names"]],
+                "expected": [expected[group][_LIST]],
+            }
+        )
     return rows
 
 
@@ -287,7 +320,7 @@ def _status(
 
 
 def _check(expected: Mapping[str, Mapping[str, int]], exceptions: Sequence[Mapping[str, Any]]) -> None:
-    kinds = {kind for found in KINDS.values() for kind in found}
+    kinds = {_LIST, *(kind for found in KINDS.values() for kind in found)}
     for group, statuses in expected.items():
         unknown = sorted(set(statuses) - kinds)
         if unknown:

@@ -49,10 +49,11 @@ options:
       kind:
         description:
           - What is asked for. V(chat), V(completion), V(stream), V(embeddings) and V(models) are endpoints of a model,
-            for which a body is made; V(plain) asks for O(requests[].path) itself.
+            for which a body is made; V(list) is the Gateway's own list of models; V(plain) asks for O(requests[].path)
+            itself.
           - V(stream) wants server-sent events, one of them with usage though none asked for it.
         type: str
-        choices: [chat, completion, stream, embeddings, models, plain]
+        choices: [chat, completion, stream, embeddings, models, list, plain]
         default: plain
       path:
         description: Path of the model at the Gateway, such as V(/qwen3), or for V(plain) the whole path.
@@ -77,6 +78,11 @@ options:
         description: Name under which the request asks for the model.
         type: str
         default: ""
+      names:
+        description: For V(list), all names of models that the answer must hold, and no others.
+        type: list
+        elements: str
+        default: []
       credentials:
         description: Whether the request bears a key, none, one that nobody has, or a right one after a wrong word.
         type: str
@@ -235,6 +241,7 @@ _REQUEST: dict[str, Any] = {
     "headers": {"type": "dict", "default": {}},
     "model": {"type": "str", "default": ""},
     "served_name": {"type": "str", "default": ""},
+    "names": {"type": "list", "elements": "str", "default": []},
     "credentials": {"type": "str", "choices": ["key", "none", "wrong_key", "wrong_prefix"], "default": "key"},
     "user": {"type": "str", "default": ""},
     # Names of things, not secrets themselves.

@@ -155,8 +155,31 @@ def test_only_known_keys_hosts_and_paths_are_let_through(deployed: Deployment) -
         assert gateway(deployed, "wrong").status(f"/{model}/v1/models") == 401
         assert gateway(deployed, "admin-key-12345", prefix="Bearer").status(f"/{model}/v1/models") == 401
     known = gateway(deployed, "admin-key-12345")
-    assert [known.status(path) for path in ("/", "/v1/models", "/qwen3x/v1/models")] == [404] * 3
+    assert [known.status(path) for path in ("/", "/v1/chat/completions", "/qwen3x/v1/models")] == [404] * 3
     assert gateway(deployed, "admin-key-12345", host="elsewhere.example.com").status("/qwen3/v1/models") == 404
+
+
+NAMES = [
+    *("qwen3-0-6b-instruct", "qwen", "granite-8b-code-instruct-128k", "granite"),
+    *("mistral-7b-instruct", "mistral", "nomic-embed-text-v1-5", "nomic-embed"),
+]
+
+
+def test_the_gateway_lists_what_the_caller_may_use(deployed: Deployment) -> None:
+    url = f"http://{gateway(deployed).address}/v1"
+    # What a caller sends in the header that carries the list does not come back.
+    headers = {"Host": "localhost", "Authorization": "APIKEY readonly-key-999", "x-maas-models": "mine"}
+    with openai.OpenAI(base_url=url, api_key="unused", default_headers=headers, max_retries=0) as client:
+        found = list(client.models.list())
+    assert [model.id for model in found] == NAMES
+    assert (found[0].owned_by, found[0].model_extra) == (
+        "Qwen",
+        {"root": "qwen3-0-6b-instruct", "base_path": "/qwen3/v1"},
+    )
+    assert gateway(deployed).status("/v1/models") == 401
+    assert gateway(deployed, "readonly-key-999").status("/v1/models", {"model": "qwen"}) == 404
+    client = newcomer(deployed, "user")
+    assert [client.status("/v1/models") for _unused in range(61)] == [200] * 60 + [429]
 
 
 def test_the_openai_client_works_and_streams(deployed: Deployment) -> None:

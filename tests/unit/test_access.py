@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.llmops.maas.plugins.filter.access import access
+from ansible_collections.llmops.maas.plugins.filter.model_list import model_list
 from ansible_collections.llmops.maas.plugins.filter.serving_paths import serving_paths
 from ansible_collections.llmops.maas.plugins.module_utils._catalogue import normalise
 
@@ -83,6 +85,47 @@ def test_a_group_may_use_its_models_alone() -> None:
     made = rules([{"name": "staff", "models": [QWEN]}], [{"name": "one", "groups": ["staff"]}])
     assert evaluate(made[QWEN]["allowed"], "staff", "POST", "/qwen/v1/chat/completions")
     assert made["mistral-7b-instruct"]["allowed"] == "false"
+
+
+def listed(groups: str, table: Any = None) -> list[str] | None:
+    """Names in the list of models for a caller of these groups; None when the caller may not ask."""
+    chosen = DEFAULTS["maas_groups"] if table is None else table
+    tiers = [{"name": "one", "groups": [group["name"] for group in chosen]}]
+    made = model_list(CATALOGUE, "list", chosen, tiers, identity_groups="groups")
+    if not evaluate(made["allowed"], groups):
+        return None
+    content = json.loads(evaluate(made["list"], groups))
+    assert content["object"] == "list"
+    assert all(entry["object"] == "model" and entry["base_path"].endswith("/v1") for entry in content["data"])
+    return [entry["id"] for entry in content["data"]]
+
+
+def test_the_list_of_models_holds_what_the_callers_groups_may_list() -> None:
+    everything = [name for model in CATALOGUE for name in model["served_names"]]
+    assert len(everything) == 8
+    assert [listed(group) for group in ("admin", "user", "readonly", "other", "")] == [everything] * 3 + [None] * 2
+    table = [
+        {"name": "qwen", "endpoints": ["models"], "models": [QWEN]},
+        {"name": "mistral", "endpoints": ["all"], "models": ["mistral-7b-instruct"]},
+        {"name": "silent", "endpoints": ["inference"]},
+    ]
+    qwen, mistral = ["qwen3-0-6b-instruct", "qwen"], ["mistral-7b-instruct", "mistral"]
+    found = [listed(groups, table) for groups in ("qwen", "mistral", "silent,mistral,qwen", "silent")]
+    assert found == [qwen, mistral, qwen + mistral, None]
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "name", "limits", "message"),
+    [
+        (CATALOGUE, QWEN, "", f"maas_models ({QWEN}): this name is taken by the list of models"),
+        (CATALOGUE, "list", "60/day", "maas_model_list_limits: '60/day': Kuadrant has no unit for days"),
+        (CATALOGUE * 50, "list", "", "/v1/models can answer with 32768 at most; set maas_model_list to false"),
+    ],
+)
+def test_a_list_that_cannot_be_is_refused(catalogue: Any, name: str, limits: str, message: str) -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        model_list(catalogue, name, DEFAULTS["maas_groups"], DEFAULTS["maas_tiers"], limits)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(

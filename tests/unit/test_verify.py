@@ -18,7 +18,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import 
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_url import AddressError, gateway_url
 from ansible_collections.llmops.maas.plugins.module_utils._junit import junit
 from ansible_collections.llmops.maas.plugins.module_utils._verify_state import component_rows, failure_modes, policies
-from ansible_collections.llmops.maas.plugins.module_utils._verify_table import TableError, access, bursts, routes
+from ansible_collections.llmops.maas.plugins.module_utils._verify_table import TableError, access, bursts, lists, routes
 
 CHAT_MODEL = {
     "name": "qwen3",
@@ -75,6 +75,16 @@ def test_a_wrong_table_is_refused_with_its_place(expected: Any, exceptions: Any,
     with pytest.raises(TableError) as error:
         access([CHAT_MODEL], [{"name": "u", "groups": ["user"]}], expected, exceptions, "localhost")
     assert message in str(error.value)
+
+
+def test_the_list_of_models_is_expected_to_hold_those_that_the_table_lets_a_user_list() -> None:
+    users = [{"name": name, "groups": [name]} for name in ("admin", "user", "guest")]
+    table = {"admin": {**ALL, "list": 200}, "user": {**ALL, "models": 403, "list": 403}, "guest": ALL}
+    rows = lists([CHAT_MODEL, EMBED_MODEL], users, table, [{"model": "nomic", "kind": "models", "expected": 403}], "h")
+    assert [(row["user"], row["names"], row["expected"]) for row in rows] == [
+        ("admin", ["qwen3", "qwen"], [200]),
+        ("user", [], [403]),
+    ]
 
 
 TIERS = [
@@ -154,6 +164,14 @@ def stream(*chunks: Any) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "content", "content_type", "problem"),
     [
+        ("list", {"data": [{"id": "qwen"}, {"id": "qwen3"}]}, "application/json", ""),
+        ("list", {"data": [{"id": "qwen3"}]}, "application/json", "the list of models does not hold qwen"),
+        (
+            "list",
+            {"data": [{"id": "qwen3"}, {"id": "other"}]},
+            "application/json",
+            "the list of models does not hold qwen and holds other as well",
+        ),
         ("chat", {"model": "qwen", "choices": [{"message": {"content": "a"}}], "usage": USAGE}, "", ""),
         (
             "chat",
