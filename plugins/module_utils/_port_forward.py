@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import sys
@@ -64,6 +65,17 @@ class Connection:
         target = (f"svc/{forward.service}", f"{forward.local_port}:{forward.port}")
         options = (f"--kubeconfig={self.kubeconfig}", *context, f"--namespace={forward.namespace}")
         return (kubectl, *options, "port-forward", f"--address={LOOPBACK}", *target)
+
+
+def connection(params: Mapping[str, Any]) -> Connection:
+    """The connection that a module's parameters or the environment name. Raises EmbeddedError when none is a file."""
+    path = params["kubeconfig"] or os.environ.get("K8S_AUTH_KUBECONFIG", "")
+    if not path and params["context"]:
+        path = os.environ.get("KUBECONFIG", "") or "~/.kube/config"
+    if not isinstance(path, str) or not path or not Path(path).expanduser().is_file():
+        msg = "kubeconfig: name a kubeconfig file, because kubectl has to read it too."
+        raise EmbeddedError(msg)
+    return Connection(Path(path).expanduser().absolute(), params["context"] or os.environ.get("K8S_AUTH_CONTEXT", ""))
 
 
 def find_kubectl() -> str:

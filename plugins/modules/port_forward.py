@@ -130,14 +130,13 @@ actions:
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._port_forward import Connection, Forward, Forwards
+from ansible_collections.llmops.maas.plugins.module_utils._port_forward import Forward, Forwards, connection
 
 _NOT_FOUND = 404
 
@@ -154,17 +153,6 @@ def present(kube: Kube, wanted: list[Forward]) -> list[Forward]:
         else:
             found.append(forward)
     return found
-
-
-def connection(params: dict[str, Any]) -> Connection:
-    """Raises EmbeddedError when the cluster is not given by a file."""
-    path = params["kubeconfig"] or os.environ.get("K8S_AUTH_KUBECONFIG", "")
-    if not path and params["context"]:
-        path = os.environ.get("KUBECONFIG", "") or "~/.kube/config"
-    if not isinstance(path, str) or not path or not Path(path).expanduser().is_file():
-        msg = "kubeconfig: name a kubeconfig file, because kubectl has to read it too."
-        raise EmbeddedError(msg)
-    return Connection(Path(path).expanduser().absolute(), params["context"] or os.environ.get("K8S_AUTH_CONTEXT", ""))
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
