@@ -99,6 +99,10 @@ integration: $(VENV)/.dev tools ## Tests against a real API server and the deplo
 	@echo ">> integration tests (about 15 min)"
 	@python -m pytest -q tests/integration --durations=10
 
+.PHONY: keycloak
+keycloak: $(VENV)/.dev tools ## Tests of tokens with a real Keycloak (needs Java 17 and Maven)
+	@tests/tools/keycloak.sh
+
 .PHONY: molecule
 molecule: $(VENV)/.dev tools ## Molecule scenarios on the embedded cluster
 	@echo ">> molecule"

@@ -20,7 +20,7 @@ options:
   section:
     description: Which part of the table.
     type: str
-    choices: [access, lists, paths, credentials, probe, hidden, limits]
+    choices: [access, lists, paths, credentials, tokens, probe, hidden, limits]
     required: true
   host:
     description: Host name that the requests are for.
@@ -37,16 +37,25 @@ options:
     default: ""
   expected:
     description:
-      - For V(access), V(lists) and V(limits), status by group and kind.
+      - For V(access), V(lists), V(tokens) and V(limits), status by group and kind.
       - For V(credentials), status by kind of credential.
       - For V(probe), C(status), C(words), and of the Secret C(name) and C(entry).
     type: dict
     default: {}
   exceptions:
-    description: For V(access), V(lists) and V(limits), other statuses for a group, model and kind.
+    description: For V(access), V(lists), V(tokens) and V(limits), other statuses for a group, model and kind.
     type: list
     elements: dict
     default: []
+  clients:
+    description: For V(tokens), the issuer's clients, each with C(name), C(groups), C(secret), and C(lacks) where it does.
+    type: list
+    elements: dict
+    default: []
+  credentials:
+    description: For V(tokens), status by kind of wrong token.
+    type: dict
+    default: {}
   names:
     description: For V(hidden), C(hosts) and C(paths) that lead nowhere.
     type: dict
@@ -98,6 +107,9 @@ def verify_requests(
         "lists": lambda: table.lists(models, options["users"], expected, options.get("exceptions", []), host),
         "paths": lambda: table.paths(models, user, host),
         "credentials": lambda: table.credentials(models, user, expected, host),
+        "tokens": lambda: table.tokens(
+            models, options["clients"], expected, options.get("exceptions", []), options["credentials"], host
+        ),
         "probe": lambda: table.probe(models, expected["words"], expected, expected["status"], host),
         "hidden": lambda: table.hidden(models, options["names"], user, host),
         "limits": lambda: table.bursts(

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer, Gateway
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import KeyMissingError, Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS, payload, told
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens, tampered
 from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
 
 # How many requests over the limit have to be refused.
@@ -36,6 +37,7 @@ class Checker:
 
     gateway: Gateway
     keys: Keys
+    tokens: Tokens
     prefix: str
     # Called with each key that is used, so that no output shows it.
     hide: Callable[[str], None] = lambda _key: None
@@ -105,6 +107,10 @@ class Checker:
         credentials = check["credentials"]
         if credentials == "none":
             return headers
+        if credentials in {"token", "tampered_token"}:
+            token = self.tokens.of(check["secret"])
+            self.hide(token)
+            return {**headers, "Authorization": f"Bearer {token if credentials == 'token' else tampered(token)}"}
         key = self._key(check, credentials)
         self.hide(key)
         word = f"X{self.prefix}" if credentials == "wrong_prefix" else self.prefix

@@ -104,7 +104,7 @@ def credentials(models: Sequence[Mapping[str, Any]], user: str, expected: Mappin
     rows = []
     for model in models:
         kind = MAIN[model["task"]]
-        for case in ("none", "wrong_key", "wrong_prefix"):
+        for case in ("none", "wrong_key", "wrong_prefix") if user else ("none", "wrong_key"):
             name = f"{model['name']} {kind} with {_WORDS[case]}"
             row = {**_row("credentials", name, kind, model, host), "credentials": case, "expected": [expected[case]]}
             rows.append({**row, "denied": True, "user": user if case == "wrong_prefix" else ""})
@@ -112,6 +112,38 @@ def credentials(models: Sequence[Mapping[str, Any]], user: str, expected: Mappin
 
 
 _WORDS = {"none": "no key", "wrong_key": "a wrong key", "wrong_prefix": "a wrong word before the key"}
+
+
+def tokens(
+    models: Sequence[Mapping[str, Any]],
+    clients: Sequence[Mapping[str, Any]],
+    expected: Mapping[str, Mapping[str, int]],
+    exceptions: Sequence[Mapping[str, Any]],
+    credentials: Mapping[str, int],
+    host: str,
+) -> list[Row]:
+    """Requests with tokens: of each client for each model, and one that somebody has tampered with.
+
+    :param clients: ``name``, ``groups``, ``secret``, and ``lacks`` (``role``, ``audience``) for one without rights.
+    :param expected: status by group and kind, as for `access`; `exceptions` likewise.
+    :param credentials: status for ``tampered_token``, ``token_without_role`` and ``token_without_audience``.
+    """
+    _check(expected, exceptions)
+    rows = []
+    for model in models:
+        kind = MAIN[model["task"]]
+        for client in clients:
+            lacks = client.get("lacks")
+            group = _group(client, expected, "client")
+            status = _status(group, str(model["name"]), kind, expected, exceptions)
+            status = credentials[f"token_without_{lacks}"] if lacks else status
+            row = _row("tokens", f"{model['name']} {kind} with a token of {client['name']}", kind, model, host)
+            rows.append({**row, "credentials": "token", "secret": client["secret"], "expected": [status]})
+        for client in clients[:1]:
+            row = _row("tokens", f"{model['name']} {kind} with a token of another signature", kind, model, host)
+            forged = {"credentials": "tampered_token", "secret": client["secret"], "denied": True}
+            rows.append({**row, **forged, "expected": [credentials["tampered_token"]]})
+    return rows
 
 
 def probe(
@@ -133,15 +165,16 @@ def probe(
 
 
 def hidden(models: Sequence[Mapping[str, Any]], names: Mapping[str, Sequence[str]], user: str, host: str) -> list[Row]:
-    """Hosts and paths that must lead nowhere, even with a key. `names` has ``hosts`` and ``paths``."""
+    """Hosts and paths that must lead nowhere, even with a user's key. `names` has ``hosts`` and ``paths``."""
     rows = []
+    bearer = {"user": user} if user else {"credentials": "none"}
     for model in models[:1]:
         for other in names["hosts"]:
             row = _row("hidden", f"host {other}", MAIN[model["task"]], model, other)
-            rows.append({**row, "user": user, "expected": [404]})
+            rows.append({**row, **bearer, "expected": [404]})
     for path in names["paths"]:
         row = {"section": "hidden", "name": f"path {path}", "kind": "plain", "path": path, "host": host}
-        rows.append({**row, "user": user, "expected": [404]})
+        rows.append({**row, **bearer, "expected": [404]})
     return rows
 
 
@@ -294,11 +327,12 @@ def _row(section: str, name: str, kind: str, model: Mapping[str, Any], host: str
     }
 
 
-def _group(user: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+def _group(user: Mapping[str, Any], expected: Mapping[str, Any], kind: str = "user") -> str:
     group = next((name for name in user.get("groups") or () if name in expected), "default")
     if group not in expected:
         raise TableError(
-            f"maas_verify_expected: has none of the groups of user {user['name']}; add one of them, or an entry default"
+            f"maas_verify_expected: has none of the groups of {kind} {user['name']}; add one of them, or an entry"
+            " default"
         )
     return group
 

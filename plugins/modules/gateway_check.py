@@ -84,16 +84,20 @@ options:
         elements: str
         default: []
       credentials:
-        description: Whether the request bears a key, none, one that nobody has, or a right one after a wrong word.
+        description:
+          - Whether the request bears a key, none, one that nobody has, or a right one after a wrong word.
+          - Or a token of the client of O(requests[].secret), or that token with another signature.
         type: str
-        choices: [key, none, wrong_key, wrong_prefix]
+        choices: [key, none, wrong_key, wrong_prefix, token, tampered_token]
         default: key
       user:
         description: User whose newest key the request bears; found by the Secret's annotation and labels.
         type: str
         default: ""
       secret:
-        description: Name of a Secret in O(keys_namespace) that holds the key, instead of O(requests[].user).
+        description:
+          - Name of a Secret in O(keys_namespace) that holds the key, instead of O(requests[].user).
+          - For tokens, of one in O(clients_namespace) with C(client_id), C(client_secret) and C(token_url).
         type: str
         default: ""
       secret_entry:
@@ -136,6 +140,14 @@ options:
     description: Labels by which the policies find keys.
     type: dict
     default: {app: models-api}
+  clients_namespace:
+    description: Namespace of the Secrets of the issuer's clients.
+    type: str
+    default: keycloak
+  token_url:
+    description: Where tokens come from, in the place of what the clients' Secrets say.
+    type: str
+    default: ""
   timeout:
     description: How long to wait for a connection, and for each part of an answer, s.
     type: int
@@ -229,8 +241,10 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_checks import
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Gateway, GatewayError
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
 
+_CREDENTIALS = ["key", "none", "wrong_key", "wrong_prefix", "token", "tampered_token"]
 _REQUEST: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "section": {"type": "str", "default": "access"},
@@ -242,7 +256,7 @@ _REQUEST: dict[str, Any] = {
     "model": {"type": "str", "default": ""},
     "served_name": {"type": "str", "default": ""},
     "names": {"type": "list", "elements": "str", "default": []},
-    "credentials": {"type": "str", "choices": ["key", "none", "wrong_key", "wrong_prefix"], "default": "key"},
+    "credentials": {"type": "str", "choices": _CREDENTIALS, "default": "key"},
     "user": {"type": "str", "default": ""},
     # Names of things, not secrets themselves.
     "secret": {"type": "str", "default": "", "no_log": False},
@@ -263,6 +277,8 @@ def _argument_spec() -> dict[str, Any]:
         "key_prefix": {"type": "str", "default": "APIKEY", "no_log": False},
         "keys_namespace": {"type": "str", "default": "kuadrant-system", "no_log": False},
         "key_labels": {"type": "dict", "default": {"app": "models-api"}, "no_log": False},
+        "clients_namespace": {"type": "str", "default": "keycloak", "no_log": False},
+        "token_url": {"type": "str", "default": "", "no_log": False},
         "timeout": {"type": "int", "default": 30},
         "gateway_ca_cert": {"type": "path"},
         "gateway_validate_certs": {"type": "bool", "default": True},
@@ -282,7 +298,12 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     )
     keys = Keys(Kube.connect(given), given["keys_namespace"], given["key_labels"])
     # Whatever an answer says, its key is taken out of the result.
-    checker = Checker(gateway, keys, given["key_prefix"], hide=module.no_log_values.add)
+    tokens = Tokens(
+        Keys(Kube.connect(given), given["clients_namespace"], {}),
+        token_url=given["token_url"],
+        timeout=float(given["timeout"]),
+    )
+    checker = Checker(gateway, keys, tokens, given["key_prefix"], hide=module.no_log_values.add)
     return checker.run(given["requests"])
 
 

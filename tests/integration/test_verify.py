@@ -11,14 +11,17 @@ import json
 import os
 import signal
 import time
+import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import deployment as deployments
 import pytest
 from deployment import Deployment, Run
+from gateway_client import Client, chat, gateway, until
 
 VERIFY = "playbooks/verify.yml"
 MODEL, OTHER = "mistral-7b-instruct", "granite-8b-code-instruct-128k"
@@ -30,13 +33,25 @@ SERVICE = f"/apis/serving.kserve.io/v1beta1/namespaces/llm/inferenceservices/{MO
 OPERATOR = "/apis/apps/v1/namespaces/kuadrant-system/deployments/kuadrant-operator-controller-manager"
 SECRETS = "/api/v1/namespaces/kuadrant-system/secrets"
 WATCHED = "authorino.kuadrant.io/managed-by"
+CLIENTS = [
+    {"name": "app-developer", "groups": ["developer"]},
+    {"name": "app-user", "groups": ["user"]},
+    {"name": "busy-user", "groups": ["user"]},
+    {"name": "short-lived", "groups": ["user"], "token_seconds": 2},
+]
+# A distribution of Keycloak, where the stand-in is not to issue the tokens.
+KEYCLOAK = os.environ.get("LLMOPS_MAAS_KEYCLOAK", "")
+TOKENS = {"maas_auth_mode": "both", "maas_keycloak_clients": CLIENTS, "maas_embedded_keycloak": KEYCLOAK}
 # How long a fault may take to reach the gateway, s.
 SPREAD = 90
 
 
+SECTIONS = {"policies", "failure_modes", "access", "credentials", "tokens", "hidden", "routes", "limits"}
+
+
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployment]:
-    for cluster in deployments.platform():
+    for cluster in deployments.platform(**TOKENS):
         run = cluster.playbook("site.yml")
         assert run.code == 0, run.output
         yield cluster
@@ -60,7 +75,7 @@ def test_a_sound_platform_passes_without_showing_a_key(deployed: Deployment) -> 
     report = json.loads((reports / "verify.json").read_text())
     assert report["passed"] is True
     sections = {result["section"] for result in report["results"]}
-    assert sections == {"policies", "failure_modes", "access", "credentials", "hidden", "routes", "limits"}
+    assert sections == SECTIONS
     root = ET.parse(reports / "verify.xml").getroot()
     assert (root.get("tests"), root.get("failures")) == (str(len(report["results"])), "0")
     shown = run.output + (reports / "verify.json").read_text() + (reports / "verify.xml").read_text()
@@ -70,6 +85,62 @@ def test_a_sound_platform_passes_without_showing_a_key(deployed: Deployment) -> 
             assert base64.b64decode(encoded).decode() not in shown
             assert encoded not in shown
     assert probe_secrets(deployed) == []
+
+
+# Tokens. The statuses are literals: what Keycloak's tokens get on a gateway of Kuadrant.
+
+
+def token(cluster: Deployment, client: str) -> str:
+    """A token from the issuer, as a client gets it."""
+    service = cluster.get("v1", "services", "keycloak", "keycloak")
+    data = cluster.get("v1", "secrets", "keycloak", f"keycloak-client-{client}")["data"]
+    secret = base64.b64decode(data["client_secret"]).decode()
+    form = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret}
+    url = f"http://{service['spec']['clusterIP']}:8080/realms/maas/protocol/openid-connect/token"
+    with urllib.request.urlopen(url, data=urlencode(form).encode(), timeout=10) as answer:
+        found: str = json.load(answer)["access_token"]
+    return found
+
+
+def bearer(cluster: Deployment, value: str) -> Client:
+    return gateway(cluster, value, prefix="Bearer")
+
+
+CHAT = chat(MODEL, 1)
+CHAT_PATH = "/mistral/v1/chat/completions"
+
+
+def test_a_token_is_valid_until_it_ends(deployed: Deployment) -> None:
+    client = bearer(deployed, token(deployed, "short-lived"))
+    assert client.status(CHAT_PATH, CHAT) == 200
+    time.sleep(4)
+    assert client.status(CHAT_PATH, CHAT) == 401
+
+
+def test_a_token_may_what_its_groups_may_and_is_counted_by_its_subject(deployed: Deployment) -> None:
+    busy = token(deployed, "busy-user")
+    # Half of the model's 50, for that is the tier of the group, whichever of the subject's tokens is sent.
+    assert [bearer(deployed, busy).status(CHAT_PATH, CHAT) for _unused in range(25)] == [200] * 25
+    assert bearer(deployed, token(deployed, "busy-user")).status(CHAT_PATH, CHAT) == 429
+    assert bearer(deployed, token(deployed, "app-user")).status(CHAT_PATH, CHAT) == 200
+    assert gateway(deployed, "user-key-abcdef").status(CHAT_PATH, CHAT) == 200
+    assert len(bearer(deployed, busy).json("/v1/models")["data"]) == 8
+    assert bearer(deployed, busy).status("/qwen3/metrics") == 403
+    assert bearer(deployed, token(deployed, "app-developer")).status("/qwen3/metrics") == 200
+
+
+@pytest.mark.parametrize("lacking", ["maas-verify-no-role", "maas-verify-no-audience"])
+def test_a_token_for_something_else_is_refused(deployed: Deployment, lacking: str) -> None:
+    assert bearer(deployed, token(deployed, lacking)).status(CHAT_PATH, CHAT) == 403
+
+
+def test_what_is_no_token_is_refused(deployed: Deployment) -> None:
+    head, claims, signature = token(deployed, "app-developer").split(".")
+    grown = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    other = base64.urlsafe_b64encode(json.dumps({**grown, "groups": ["admin"]}).encode()).decode().rstrip("=")
+    for value in (f"{head}.{other}.{signature}", f"{head}.{claims}.", "dev-key-67890", "x"):
+        assert bearer(deployed, value).status(CHAT_PATH, CHAT) == 401
+    assert gateway(deployed, f"{head}.{claims}.{signature}").status(CHAT_PATH, CHAT) == 401
 
 
 def test_a_quick_look_shows_each_key_a_limit_and_the_monitoring(deployed: Deployment) -> None:
@@ -202,6 +273,11 @@ def without_a_tier(item: Any) -> None:
     del item["spec"]["limits"]["requests-free"]
 
 
+def wrong_issuer(item: Any) -> None:
+    (patterns,) = [item["spec"]["rules"]["authorization"]["token-for-this"]["patternMatching"]["patterns"]]
+    patterns[0]["predicate"] = patterns[0]["predicate"].replace("/realms/", "/auth/realms/")
+
+
 def fail_open(item: Any) -> None:
     (manager,) = [entry for entry in item["spec"]["template"]["spec"]["containers"] if entry["name"] == "manager"]
     for variable in manager["env"]:
@@ -275,6 +351,11 @@ FAULTS: dict[str, tuple[Callable[[Deployment], Any], str, str]] = {
         "failure_modes",
         "Failure mode of ratelimit: expected deny, got allow",
     ),
+    "the issuer is wrong": (
+        lambda cluster: changed(cluster, AUTH_POLICY, wrong_issuer),
+        "tokens",
+        f"{MODEL} chat with a token of app-developer: expected 200, got 403",
+    ),
     "Authorino is stopped": (stopped_authorino, "access", f"{MODEL} chat as admin: expected 200, got 500"),
 }
 
@@ -289,6 +370,17 @@ def test_a_planted_fault_is_named(deployed: Deployment, fault: str) -> None:
             run = deployed.playbook(VERIFY, maas_verify_only=[section])
     assert message in words(run), run.output
     assert run.code != 0
+
+
+def test_with_tokens_alone_keys_are_refused(deployed: Deployment) -> None:
+    run = deployed.playbook("site.yml", "--tags", "auth", maas_auth_mode="jwt")
+    assert run.code == 0, run.output
+    known = gateway(deployed, "dev-key-67890")
+    assert until(lambda: known.status(CHAT_PATH, CHAT), wanted=401) == 401
+    assert bearer(deployed, token(deployed, "app-developer")).status(CHAT_PATH, CHAT) == 200
+    run = deployed.playbook(VERIFY, maas_auth_mode="jwt")
+    assert run.code == 0, run.output
+    assert deployed.playbook("site.yml", "--tags", "auth").code == 0
 
 
 def test_mended_it_passes_again(deployed: Deployment) -> None:
