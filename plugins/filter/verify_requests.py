@@ -48,7 +48,7 @@ options:
     elements: dict
     default: []
   clients:
-    description: For V(tokens), the issuer's clients, each with C(name), C(groups), C(secret), and C(lacks) where it does.
+    description: For V(tokens), clients of the issuer with C(name), C(groups), C(secret) and, without rights, C(lacks).
     type: list
     elements: dict
     default: []

@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_checks import judged, judged_burst
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import newest
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import KeyMissingError, newest
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens, tampered
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_url import AddressError, gateway_url
 from ansible_collections.llmops.maas.plugins.module_utils._junit import junit
 from ansible_collections.llmops.maas.plugins.module_utils._verify_state import component_rows, failure_modes, policies
-from ansible_collections.llmops.maas.plugins.module_utils._verify_table import TableError, access, bursts, lists, routes
+from ansible_collections.llmops.maas.plugins.module_utils._verify_table import (
+    TableError,
+    access,
+    bursts,
+    lists,
+    routes,
+    tokens,
+)
 
 CHAT_MODEL = {
     "name": "qwen3",
@@ -85,6 +94,44 @@ def test_the_list_of_models_is_expected_to_hold_those_that_the_table_lets_a_user
         ("admin", ["qwen3", "qwen"], [200]),
         ("user", [], [403]),
     ]
+
+
+def test_tokens_are_tried_for_each_client_and_model_and_one_that_was_tampered_with() -> None:
+    clients = [
+        {"name": "app", "groups": ["admin"], "secret": "app"},
+        {"name": "reader", "groups": ["readonly"], "secret": "reader"},
+        {"name": "no-role", "groups": ["admin"], "secret": "no-role", "lacks": "role"},
+    ]
+    statuses = {"tampered_token": 401, "token_without_role": 403}
+    rows = tokens([CHAT_MODEL, EMBED_MODEL], clients, TABLE, [], statuses, "localhost")
+    assert [(row["model"], row["secret"], row["credentials"], row["expected"]) for row in rows[:4]] == [
+        ("qwen3", "app", "token", [200]),
+        ("qwen3", "reader", "token", [403]),
+        ("qwen3", "no-role", "token", [403]),
+        ("qwen3", "app", "tampered_token", [401]),
+    ]
+    assert [row["kind"] for row in rows[4:]] == ["embeddings"] * 4
+    with pytest.raises(TableError, match="none of the groups of client x"):
+        tokens([CHAT_MODEL], [{"name": "x", "secret": "x"}], TABLE, [], statuses, "localhost")
+
+
+@pytest.mark.parametrize("token", ["a.b.Axyz", "a.b.xyz"])
+def test_a_tampered_token_differs_in_its_signature_alone(token: str) -> None:
+    changed = tampered(token)
+    assert changed != token
+    assert (changed.rpartition(".")[0], len(changed)) == ("a.b", len(token))
+
+
+def test_an_issuer_that_gives_no_token_is_named_and_the_secret_is_not() -> None:
+    secrets = {"client_id": "app", "client_secret": "hidden-value", "token_url": "http://127.0.0.1:9/token"}
+    reader: Any = SimpleNamespace(in_secret=lambda _name, entry: secrets[entry])
+    with pytest.raises(
+        KeyMissingError, match="no token for client app: the issuer at http://127.0.0.1:9/token"
+    ) as error:
+        Tokens(reader, timeout=1).of("keycloak-client-app")
+    assert "hidden-value" not in str(error.value)
+    with pytest.raises(KeyMissingError, match="is no address of an issuer"):
+        Tokens(reader, token_url="nowhere", timeout=1).of("keycloak-client-app")
 
 
 TIERS = [
