@@ -125,9 +125,7 @@ def test_a_tampered_token_differs_in_its_signature_alone(token: str) -> None:
 def test_an_issuer_that_gives_no_token_is_named_and_the_secret_is_not() -> None:
     secrets = {"client_id": "app", "client_secret": "hidden-value", "token_url": "http://127.0.0.1:9/token"}
     reader: Any = SimpleNamespace(in_secret=lambda _name, entry: secrets[entry])
-    with pytest.raises(
-        KeyMissingError, match="no token for client app: the issuer at http://127.0.0.1:9/token"
-    ) as error:
+    with pytest.raises(KeyMissingError, match="no token for client app: the issuer at http:") as error:
         Tokens(reader, timeout=1).of("keycloak-client-app")
     assert "hidden-value" not in str(error.value)
     with pytest.raises(KeyMissingError, match="is no address of an issuer"):
