@@ -37,32 +37,32 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._direct import printed
 MODEL = "mistral-7b-instruct"
 NAMESPACE = "kuadrant-system"
 CONTROLLERS = ["pilot-discovery", "kuadrant-operator", "authorino-operator", "authorino", "limitador-operator"]
-ROUTE = {
-    "apiVersion": "gateway.networking.k8s.io/v1",
-    "kind": "HTTPRoute",
-    "metadata": {"name": MODEL, "namespace": "llm"},
-    "spec": {
-        "parentRefs": [{"name": "kuadrant-gateway"}],
-        "hostnames": ["localhost"],
-        "rules": [
-            {
-                "matches": [{"path": {"type": "PathPrefix", "value": "/mistral"}}],
-                "backendRefs": [{"name": "x", "port": 80}],
-            }
-        ],
-    },
+# Nothing answers for the model, but there is where its route leads to.
+BACKEND = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": f"{MODEL}-predictor", "namespace": "llm"},
+    "spec": {"ports": [{"port": 80}]},
+}
+# The users of these tests are in one group, which may do everything.
+GROUPS: dict[str, Any] = {
+    "maas_groups": [
+        {"name": name, "endpoints": ["all"]} for name in ("premium", "admin", "developer", "user", "readonly")
+    ],
+    "maas_tiers": [{"name": "all", "groups": ["premium", "admin", "developer", "user", "readonly"]}],
+    "maas_model_list": False,
 }
 PROBE = {"method": "authorino_service", "timeout": "30s"}
 
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployment]:
-    """Only what gives a real Authorino: no models, a route that leads nowhere."""
+    """Only what gives a real Authorino: no models."""
     models = [{"name": MODEL, "paths": ["/mistral"], "storage_uri": "hf://example/model", "request_limits": "50/min"}]
-    for deployment in platform(maas_models=models, maas_embedded_controllers=CONTROLLERS):
+    for deployment in platform(maas_models=models, maas_embedded_controllers=CONTROLLERS, **GROUPS):
         first = deployment.playbook("site.yml", "--tags", "istio,kuadrant")
         assert first.code == 0, first.output
-        made = deployment.module("manifests", definitions=[ROUTE])
+        made = deployment.module("manifests", definitions=[BACKEND])
         assert made.code == 0, made.output
         policies = deployment.playbook("site.yml", "--tags", "auth")
         assert policies.code == 0, policies.output
