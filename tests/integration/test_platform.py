@@ -116,7 +116,7 @@ def test_authorino_knows_the_seed_keys_and_no_other(deployed: Deployment) -> Non
         for config in configs
         for host in config["spec"]["hosts"]
     }
-    assert sorted(statuses.count(200) for statuses in expected.values()) == [1] * 4 + [4]
+    assert {statuses.count(200) for statuses in expected.values()} == {1, 4}
     for host, statuses in expected.items():
         assert [authorino_status(deployed, host, f"APIKEY {key}") for key in SEED_KEYS] == statuses
         assert authorino_status(deployed, host, "APIKEY wrong") == 401
