@@ -201,7 +201,7 @@ def test_a_failed_user_fails_the_playbook_with_a_table(site: Site) -> None:
 
 
 def test_a_list_of_keys_is_kept_and_what_leaves_it_is_revoked(site: Site) -> None:
-    listed = [{"user": "listed@example.com", "groups": ["premium"]}, {"user": "left"}]
+    listed = [{"user": "listed@example.com", "groups": ["premium"]}, {"user": "left", "groups": ["premium"]}]
     first = site.deployment.playbook("playbooks/api_keys.yml", maas_api_keys=listed)
     assert first.code == 0, first.output
     assert site.deployment.playbook("playbooks/api_keys.yml", maas_api_keys=listed).recap()["changed"] == 0
@@ -279,7 +279,7 @@ def by_hand(site: Site, user: str) -> str:
         "metadata": {
             "name": f"api-key-{user}",
             "labels": {"app": "models-api"},
-            "annotations": {"secret.kuadrant.io/user-id": user},
+            "annotations": {"secret.kuadrant.io/user-id": user, "kuadrant.io/groups": "premium"},
         },
         "data": {"api_key": base64.b64encode(value.encode()).decode()},
     }

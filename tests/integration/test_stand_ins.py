@@ -37,7 +37,11 @@ try:
 except urllib.error.HTTPError as error:
     print(error.code, json.load(error)["message"])
 """
-CERT_MANAGER = {"__embedded_cluster_tools": {}, "__embedded_cluster_python": sys.executable}
+CERT_MANAGER = {
+    "__embedded_cluster_tools": {},
+    "__embedded_cluster_python": sys.executable,
+    "embedded_cluster_keycloak": "",
+}
 
 
 @pytest.fixture(scope="module")
