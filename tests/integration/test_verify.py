@@ -376,11 +376,13 @@ def test_a_planted_fault_is_named(deployed: Deployment, fault: str) -> None:
 
 
 def test_with_tokens_alone_keys_are_refused(deployed: Deployment) -> None:
+    # Not the model whose policy the faults were planted in: what they wrote is theirs as well, and stays.
+    path, body = "/granite/v1/chat/completions", chat(OTHER, 1)
     run = deployed.playbook("site.yml", "--tags", "auth", maas_auth_mode="jwt")
     assert run.code == 0, run.output
     known = gateway(deployed, "dev-key-67890")
-    assert until(lambda: known.status(CHAT_PATH, CHAT), wanted=401) == 401
-    assert bearer(deployed, token(deployed, "app-developer")).status(CHAT_PATH, CHAT) == 200
+    assert until(lambda: known.status(path, body), wanted=401) == 401
+    assert bearer(deployed, token(deployed, "app-developer")).status(path, body) == 200
     run = deployed.playbook(VERIFY, maas_auth_mode="jwt")
     assert run.code == 0, run.output
     assert deployed.playbook("site.yml", "--tags", "auth").code == 0
