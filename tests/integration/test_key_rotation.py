@@ -450,7 +450,7 @@ def field(number: int, content: bytes) -> bytes:
 
 def test_the_policy_enforces_the_end_of_a_key(site: Site) -> None:
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    site.module(api_key, user="ending", expires_at=end.isoformat())
+    site.module(api_key, user="ending", groups=["premium"], expires_at=end.isoformat())
     (value,) = site.values("ending").values()
     site.until(lambda: site.status(value) != 401)
     at = int(end.timestamp())
