@@ -383,7 +383,8 @@ def test_with_tokens_alone_keys_are_refused(deployed: Deployment) -> None:
     known = gateway(deployed, "dev-key-67890")
     assert until(lambda: known.status(path, body), wanted=401) == 401
     assert bearer(deployed, token(deployed, "app-developer")).status(path, body) == 200
-    run = deployed.playbook(VERIFY, maas_auth_mode="jwt")
+    # Without the one that has used up its requests.
+    run = deployed.playbook(VERIFY, maas_auth_mode="jwt", maas_keycloak_clients=CLIENTS[:2])
     assert run.code == 0, run.output
     assert deployed.playbook("site.yml", "--tags", "auth").code == 0
 
