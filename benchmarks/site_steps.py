@@ -90,7 +90,10 @@ def steps_of(tasks: Sequence[Task], kube: Kube, folder: Path) -> list[Step]:
     for number, task in enumerate(tasks):
         if task.action == "manifests":
             name = str(task.arguments["bundle"] or "probe")
-            steps.append(apply_step(name, folder / f"{number:02}-{name}.yaml", manifests_without_others(task), task))
+            manifests = manifests_without_others(task)
+            # What is switched off has none.
+            if manifests:
+                steps.append(apply_step(name, folder / f"{number:02}-{name}.yaml", manifests, task))
         elif task.action == "secrets":
             name = f"secrets-{number:02}"
             steps.append(apply_step(name, folder / f"{number:02}-secrets.yaml", secrets_of(task, kube), task))
