@@ -45,11 +45,11 @@ METHOD = """\
 ## How it is measured
 
 - *ours* and *kubernetes.core* are `ansible-playbook` with one task. Applies are judged by that task, from its start to
-  its end as Ansible sees them; *whole command* is the time of all of `ansible-playbook`. In the other cases the whole
-  is judged. *ansible-playbook alone* is one whose task does nothing. kubernetes.core gets `apply: true` with
-  `server_side_apply`, in a loop over the files. kubectl is `kubectl apply --server-side --force-conflicts` on the
-  folder of files; for a first apply one call for namespaces and CRDs, a wait until these are established, and one call
-  for the rest.
+  its end as Ansible sees them; *whole command* is the time of all of `ansible-playbook`. Where a table has no such
+  line, the whole is judged. *ansible-playbook alone* is one whose task does nothing. kubernetes.core gets
+  `apply: true` with `server_side_apply`, in a loop over the files. kubectl is
+  `kubectl apply --server-side --force-conflicts` on the folder of files; for a first apply one call for namespaces and
+  CRDs, a wait until these are established, and one call for the rest.
 - All peers get the same files. Webhook configurations are left out of them, for nothing answers webhooks on an API
   server without controllers.
 - Every peer has its own field manager, and caches as after an earlier run. Each round begins with another peer. Figures
