@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from manifests_run import Run as ModuleRun
 from ansible_collections.llmops.maas.plugins.module_utils._documents import Manifest, read_sources
 from ansible_collections.llmops.maas.plugins.module_utils._inputs import definition_sources, file_sources
 from ansible_collections.llmops.maas.plugins.module_utils._transform import Transformation
-from ansible_collections.llmops.maas.plugins.module_utils._yaml import dump_json
+from ansible_collections.llmops.maas.plugins.module_utils._yaml import dump_json, load_yaml
 from benchmarks import CHECKOUT
 from benchmarks.bench import Bench
 from benchmarks.processes import Command, execute
@@ -110,20 +109,26 @@ def manifests_of(task: Task) -> list[Manifest]:
     return found
 
 
-def portable(manifest: Manifest) -> bytes:
-    """The object's text such that PyYAML reads it as the API server does.
+class _Dumper(yaml.CSafeDumper):
+    """Writes texts of several lines as releases do: in blocks."""
 
-    A lone `=` (in prometheus-operator's CRDs) has no meaning to PyYAML, so it is quoted; what still differs is written
-    anew. All peers get the same text.
+
+def _text(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def portable(manifest: Manifest) -> bytes:
+    """The object as YAML, as in a release, that PyYAML (kubernetes.core) reads as the API server does; else as JSON.
+
+    All peers get the same text.
     """
     body = manifest.body()
-    quoted = re.sub(rb"^([ ]*- )=$", rb'\1"="', manifest.payload, flags=re.MULTILINE)
-    for text in (manifest.payload, quoted):
-        try:
-            if list(yaml.load_all(text, Loader=yaml.CSafeLoader)) == [body]:
-                return text.strip(b"\n") + b"\n"
-        except yaml.YAMLError:
-            continue
+    text = yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120).encode()
+    if load_yaml(text) == body and yaml.load(text, Loader=yaml.CSafeLoader) == body:
+        return text
     return dump_json(body) + b"\n"
 
 

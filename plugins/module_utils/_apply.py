@@ -18,14 +18,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._diff import content, 
 from ansible_collections.llmops.maas.plugins.module_utils._documents import InputError, Key, Manifest
 from ansible_collections.llmops.maas.plugins.module_utils._inputs import Inputs
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError, Kube, KubeError, ResourceType
-from ansible_collections.llmops.maas.plugins.module_utils._live import (
-    Checker,
-    Metadata,
-    get,
-    look,
-    note_version,
-    remember,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._live import Checker, Metadata, get, look, remember
 from ansible_collections.llmops.maas.plugins.module_utils._order import DEFINITIONS, wave
 from ansible_collections.llmops.maas.plugins.module_utils._outcome import Options, Outcome
 from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
@@ -95,7 +88,6 @@ class Applier:
         self._intend(manifests, record)
         try:
             self._apply_waves(work, record, inputs.salt)
-            self._catch_up(work, record)
         finally:
             # Also when something unforeseen happened: what was applied must be found by later runs.
             if not self._outcome.failures and record.complete:
@@ -233,16 +225,6 @@ class Applier:
     def _wait_served(self, manifests: list[Manifest]) -> None:
         for manifest, problem in wait_served(self._kube, manifests, self._options.timeout):
             self._outcome.fail(manifest.key, manifest.where, problem)
-
-    def _catch_up(self, work: list[Manifest], record: Record) -> None:
-        """Note the versions that others' writes since our own have led to, where our fields are intact.
-
-        So that the next run can tell from metadata alone. Where they are not, it will find the drift.
-        """
-        entries = [record.entries[manifest.key] for manifest in work if record.entries[manifest.key].uid]
-        live = look(self._kube, {entry.key: entry.resource for entry in entries})
-        for key, metadata in self._intact(entries, live).items():
-            note_version(record.entries[key], metadata)
 
     def _rehearse(self, work: list[Manifest], absent: set[str]) -> None:
         for manifest, answer in in_parallel(lambda manifest: self._rehearse_one(manifest, absent), work):

@@ -10,6 +10,7 @@ import base64
 import binascii
 import gc
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,7 +52,9 @@ class Key:
 
 @dataclass
 class Manifest:
-    """One object as it is to be sent: `payload` is its text (YAML or JSON, both are valid in an apply patch)."""
+    """One object as it is to be sent: `payload` is its JSON, which is half as long as a release's YAML and is what an
+    apply patch may hold as well.
+    """
 
     where: str
     api_version: str
@@ -75,11 +78,11 @@ class Manifest:
 
     def body(self) -> dict[str, Any]:
         """The object as a dictionary, read again from the payload: dictionaries of large bundles need much memory."""
-        body = load_yaml(self.payload)
-        return body if isinstance(body, dict) else {}
+        body: dict[str, Any] = json.loads(self.payload)
+        return body
 
     def digest(self, salt: bytes) -> str:
-        """Short digest of the text and of the options (`salt`) that it was made with."""
+        """Short digest of the object and of the options (`salt`) that it was made with."""
         return short_digest(salt + self.payload)
 
 
@@ -151,27 +154,23 @@ def _read_document(where: str, line: int, text: bytes, transform: Transform) -> 
         raise InputError([f"{where}: not valid YAML{at}: {error.problem}"]) from None
     if body is None:
         return
-    yield from _read_object(where, body, text, transform)
+    yield from _read_object(where, body, transform)
 
 
-def _read_object(where: str, body: Any, text: bytes | None, transform: Transform) -> Iterator[Manifest]:
+def _read_object(where: str, body: Any, transform: Transform) -> Iterator[Manifest]:
     if not isinstance(body, dict):
         raise InputError(
             [f"{where}: holds {_type_name(body)}, not a Kubernetes object (a mapping with apiVersion, kind)"]
         )
     if _is_list(body):
         for index, item in enumerate(body["items"] or []):
-            yield from _read_object(f"{where}, item {index + 1}", item, None, transform)
+            yield from _read_object(f"{where}, item {index + 1}", item, transform)
         return
     _check_identity(where, body)
-    # Compared as text: cheap, and sees every change.
-    before = dump_json(body)
     changed = transform(body)
     if changed is None:
         return
     _check_secret(where, changed)
-    after = dump_json(changed)
-    payload = text if text is not None and after == before else after
     metadata = changed["metadata"]
     yield Manifest(
         where=where,
@@ -179,7 +178,7 @@ def _read_object(where: str, body: Any, text: bytes | None, transform: Transform
         kind=changed["kind"],
         name=metadata["name"],
         namespace=metadata.get("namespace") or "",
-        payload=payload,
+        payload=dump_json(changed),
         crd_types=crd_types(changed),
     )
 

@@ -4,17 +4,20 @@
 
 """Which cluster, and with which credentials: from module parameters or K8S_AUTH_* variables, never by a guess.
 
-Part of the adapter in `_kube`: these two files alone know the `kubernetes` package.
+Part of the adapter in `_kube`: it, this file and `_kube_tls` alone know the `kubernetes` package.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.llmops.maas.plugins.module_utils._kube_tls import passing_files, tls_context
 
 KUBERNETES_MISSING = False
 try:
@@ -78,6 +81,7 @@ class Settings:
     """Address, TLS and credentials of one API server."""
 
     configuration: Any
+    tls: ssl.SSLContext
     basic: str | None = None
 
     @property
@@ -104,9 +108,7 @@ class Settings:
         configuration = self.configuration
         options: dict[str, Any] = {
             "cert_reqs": "CERT_REQUIRED" if configuration.verify_ssl else "CERT_NONE",
-            "ca_certs": configuration.ssl_ca_cert if configuration.verify_ssl else None,
-            "cert_file": configuration.cert_file,
-            "key_file": configuration.key_file,
+            "ssl_context": self.tls,
         }
         if configuration.assert_hostname is not None:
             options["assert_hostname"] = configuration.assert_hostname
@@ -122,12 +124,23 @@ def load_settings(params: Mapping[str, Any]) -> Settings:
     chosen = _with_variables(params)
     load = _loader(chosen)
     configuration = Configuration()
+    with passing_files() as folder:
+        try:
+            load(chosen, configuration, folder)
+        except ConfigException as error:
+            raise KubeConfigError(f"the connection to the cluster cannot be set up: {error}") from error
+        _override_tls(chosen, configuration)
+        return Settings(configuration, _tls(configuration), _basic(chosen))
+
+
+def _tls(configuration: Any) -> ssl.SSLContext:
     try:
-        load(chosen, configuration)
-    except ConfigException as error:
-        raise KubeConfigError(f"the connection to the cluster cannot be set up: {error}") from error
-    _override_tls(chosen, configuration)
-    return Settings(configuration, _basic(chosen))
+        return tls_context(configuration)
+    except (ssl.SSLError, OSError) as error:
+        raise KubeConfigError(
+            f"TLS: the cluster's CA, or the client's certificate or its key, cannot be used ({error}); check that they"
+            " are PEM, and that certificate and key belong together"
+        ) from error
 
 
 def _with_variables(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +170,7 @@ def _variables(foreign: set[str]) -> dict[str, Any]:
     return found
 
 
-def _loader(chosen: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], None]:
+def _loader(chosen: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any, str], None]:
     ways = [name for name in ("in_cluster", "kubeconfig", "host") if name in chosen]
     if len(ways) > 1:
         raise KubeConfigError(f"{' and '.join(ways)} each choose a cluster: set one of them (K8S_AUTH_* count too)")
@@ -170,26 +183,29 @@ def _loader(chosen: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Non
     raise KubeConfigError(_HOW_TO_CHOOSE)
 
 
-def _load_in_cluster(_chosen: Mapping[str, Any], configuration: Any) -> None:
+def _load_in_cluster(_chosen: Mapping[str, Any], configuration: Any, _folder: str) -> None:
     try:
         load_incluster_config(client_configuration=configuration)
     except ConfigException as error:
         raise KubeConfigError(f"in_cluster: this does not run in a Pod with a ServiceAccount ({error})") from error
 
 
-def _load_kubeconfig(chosen: Mapping[str, Any], configuration: Any) -> None:
+def _load_kubeconfig(chosen: Mapping[str, Any], configuration: Any, folder: str) -> None:
     source = chosen.get("kubeconfig")
-    context = chosen.get("context")
+    options = {
+        "context": chosen.get("context"),
+        "client_configuration": configuration,
+        "persist_config": False,
+        "temp_file_path": folder,
+    }
     if isinstance(source, Mapping):
-        load_kube_config_from_dict(
-            dict(source), context=context, client_configuration=configuration, persist_config=False
-        )
+        load_kube_config_from_dict(dict(source), **options)
         return
     path = str(Path(str(source)).expanduser()) if source else None
     if path and not Path(path).is_file():
         raise KubeConfigError(f"kubeconfig: there is no file {path}")
     try:
-        load_kube_config(config_file=path, context=context, client_configuration=configuration, persist_config=False)
+        load_kube_config(config_file=path, **options)
     except ConfigException:
         raise
     except Exception as error:  # the package raises whatever its YAML, base64 and file readers raise
@@ -198,7 +214,7 @@ def _load_kubeconfig(chosen: Mapping[str, Any], configuration: Any) -> None:
         ) from error
 
 
-def _load_host(chosen: Mapping[str, Any], configuration: Any) -> None:
+def _load_host(chosen: Mapping[str, Any], configuration: Any, _folder: str) -> None:
     host = str(chosen["host"])
     if not host.startswith(("https://", "http://")):
         raise KubeConfigError(f"host: {host!r} is no address: it must begin with https://")

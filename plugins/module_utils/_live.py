@@ -160,10 +160,5 @@ def remember(entry: Entry, live: Mapping[str, Any], manager: str, left: Sequence
     entry.fields = owned_fields(metadata, manager)
     entry.metadata_digest = metadata_digest(metadata, manager, left)
     entry.body_digest = body_digest(live, manager, left)
-    note_version(entry, metadata)
-
-
-def note_version(entry: Entry, metadata: Mapping[str, Any]) -> None:
-    """Note the version at which the object was seen to be intact."""
     entry.resource_version = metadata["resourceVersion"]
     entry.generation = metadata.get("generation") or 0

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from typing import Any
 
@@ -22,7 +23,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube import (
 from ansible_collections.llmops.maas.plugins.module_utils._outcome import Options
 from ansible_collections.llmops.maas.plugins.module_utils._owned_fields import owns_field, path_parts
 from ansible_collections.llmops.maas.plugins.module_utils._undeclared import drop_path, undeclared_fields
-from ansible_collections.llmops.maas.plugins.module_utils._yaml import dump_json, load_yaml
+from ansible_collections.llmops.maas.plugins.module_utils._yaml import dump_json
 
 _PAUSE_FIRST = 0.1
 _PAUSE_MOST = 3.0
@@ -67,7 +68,7 @@ class Patcher:
             return self._patch(manifest, resource, self._without(manifest, payload, unknown), **query)
 
     def _without(self, manifest: Manifest, payload: bytes, unknown: list[str]) -> bytes:
-        body = load_yaml(payload)
+        body = json.loads(payload)
         dropped = [path for path in unknown if drop_path(body, path)]
         if self._options.validate == "warn":
             self.warnings.update(f"{manifest.key}: left out {path}: this kind has no such field" for path in dropped)

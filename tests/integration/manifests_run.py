@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from api_server import ApiServer
 
 from ansible_collections.llmops.maas.plugins.module_utils._bundle import Bundle
+from ansible_collections.llmops.maas.plugins.module_utils._embedded_pki import Wanted, ensure_pki
 from ansible_collections.llmops.maas.plugins.module_utils._kube import Kube
 from ansible_collections.llmops.maas.plugins.modules.manifests import ARGUMENTS
 
@@ -82,3 +84,17 @@ def run_playbook(
         timeout=300,
         check=check,
     )
+
+
+def with_certificates(server: ApiServer, folder: Path) -> dict[str, Any]:
+    """The server's kubeconfig, complete in itself, and with a client's certificate and key that the server ignores."""
+    ensure_pki(folder, [Wanted("client", "somebody")])
+    certificate, key, authority = (
+        base64.b64encode(path.read_bytes()).decode()
+        for path in (folder / "client.crt", folder / "client.key", server.ca)
+    )
+    config: dict[str, Any] = json.loads(server.kubeconfig.read_text())
+    del config["clusters"][0]["cluster"]["certificate-authority"]
+    config["clusters"][0]["cluster"]["certificate-authority-data"] = authority
+    config["users"][0]["user"].update({"client-certificate-data": certificate, "client-key-data": key})
+    return config

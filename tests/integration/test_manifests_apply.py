@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import base64
+import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
 from api_server import ApiServer
-from manifests_run import Run
+from manifests_run import Run, with_certificates
 
+from ansible_collections.llmops.maas.plugins.module_utils import _kube_tls
 from ansible_collections.llmops.maas.plugins.module_utils._documents import InputError
 from ansible_collections.llmops.maas.plugins.module_utils._kube import Kube, KubeConfigError, KubeError
 
@@ -392,3 +396,26 @@ def test_no_cluster_is_guessed(monkeypatch: pytest.MonkeyPatch, api_server: ApiS
 def test_connection_errors_say_what_to_mend(api_server: ApiServer, params: dict[str, Any], said: str) -> None:
     with pytest.raises(KubeError, match=said):
         Kube.connect({"host": api_server.url, **params}).request("GET", "/api")
+
+
+@pytest.mark.parametrize("memory", ["memory", "nowhere"])
+def test_certificates_and_keys_stay_in_no_file(
+    api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
+    (tmp_path / "pki").mkdir()
+    config = with_certificates(api_server, tmp_path / "pki")
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    places = [tmp_path / "memory", tmp_path / "temporary"]
+    for place in places:
+        place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(places[1]))
+    monkeypatch.setattr(_kube_tls, "_MEMORY", str(tmp_path / memory))
+    for source in (config, str(tmp_path / "kubeconfig")):
+        kube = Kube.connect({"kubeconfig": source})
+        assert not [path for place in places for path in place.rglob("*")]
+        # A new connection of the pool needs them again.
+        assert [kube.request("GET", "/version")["major"] for _again in range(2)] == ["1", "1"]
+    user = {**config["users"][0]["user"], "client-key-data": config["users"][0]["user"]["client-certificate-data"]}
+    with pytest.raises(KubeConfigError, match="certificate and key belong together"):
+        Kube.connect({"kubeconfig": {**config, "users": [{**config["users"][0], "user": user}]}})
+    assert not [path for place in places for path in place.rglob("*")]

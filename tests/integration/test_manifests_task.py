@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from api_server import ApiServer
-from manifests_run import Run, run_playbook
+from manifests_run import Run, run_playbook, with_certificates
 
 from ansible_collections.llmops.maas.plugins.module_utils._documents import Source, read_sources
 
@@ -164,3 +165,19 @@ def test_removed_files_are_an_error_of_the_task(api_server: ApiServer, tmp_path:
     done = run_playbook(tmp_path, api_server, [task], check=False)
     assert done.returncode != 0
     assert "nowhere.yaml" in done.stdout
+
+
+def test_a_task_leaves_no_file_behind(
+    api_server: ApiServer, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker of Ansible ends without cleaning up: a client's key would stay in each of its temporary files."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "kubeconfig").write_text(json.dumps(with_certificates(api_server, tmp_path / "pki")))
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    options = {"definitions": [body], "namespace": namespace, "kubeconfig": str(tmp_path / "kubeconfig")}
+    task = {"llmops.maas.manifests": options}
+    assert "changed=1" in run_playbook(tmp_path, api_server, [task]).stdout
+    assert not list(temporary.rglob("*"))

@@ -107,8 +107,10 @@ def test_documents_are_split_at_markers_only() -> None:
     assert read(CONFIG_MAP + "data:\n  k: |\n    ---\n    x\n")[0].body()["data"] == {"k": "---\nx\n"}
 
 
-def test_unchanged_text_is_sent_as_it_is() -> None:
-    assert read(CONFIG_MAP)[0].payload == CONFIG_MAP.encode()
+def test_what_is_sent_is_the_object_alone() -> None:
+    longer = read(f"# a comment\n{CONFIG_MAP}data:   {{k: 'v'}}\n")[0]
+    assert json.loads(longer.payload) == load_yaml(CONFIG_MAP) | {"data": {"k": "v"}}
+    assert longer.digest(b"") == read(f"{CONFIG_MAP}data:\n  k: v\n")[0].digest(b"") != read(CONFIG_MAP)[0].digest(b"")
 
 
 def test_lists_are_taken_apart_and_all_problems_are_told() -> None:
