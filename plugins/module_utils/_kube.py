@@ -10,6 +10,7 @@ through one urllib3 connection pool, so that many small ones are cheap and may r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -164,6 +165,7 @@ class Kube:
         self._lock = threading.Lock()
         self.host = settings.host
         self.insecure = settings.insecure
+        self._watches: set[Any] = set()
         self.warnings: list[str] = []
         """Texts of the `Warning` headers that the API server sent, each once, in order."""
         self.resources = Resources(self)
@@ -214,13 +216,29 @@ class Kube:
         seconds = query.get("timeoutSeconds")
         timeout = float(seconds) + _CONNECT_SECONDS if seconds is not None else None
         response = self._send("GET", path, query=query, timeout=timeout, stream=True)
+        with self._lock:
+            self._watches.add(response)
         try:
             yield from self._events(response)
         except HTTPError as error:
             raise self._connect_error(error) from error
+        except (OSError, ValueError) as error:
+            # What reading may raise when `end_watches` shuts the socket in that moment.
+            raise ConnectError(f"the watch of {path} was ended: {error}") from error
         finally:
+            with self._lock:
+                self._watches.discard(response)
             # Closed, not given back to the pool: an unread rest of the answer would block the next request on it.
             response.close()
+
+    def end_watches(self) -> None:
+        """End every watch that is under way, also those in which other threads wait for the next event."""
+        with self._lock:
+            watches = list(self._watches)
+        for response in watches:
+            # Not there before urllib3 2.3: the watch then ends with the process. RuntimeError: it has just ended.
+            with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
+                response.shutdown()
 
     def _events(self, response: BaseHTTPResponse) -> Iterator[dict[str, Any]]:
         rest = b""

@@ -28,6 +28,8 @@ LONGEST_DELAY = 2.0
 REFUSALS_TOLERATED = 5
 REFUSALS = frozenset({400, 401, 403, 404, 405, 422})
 WATCH_SECONDS = 240
+# How long to wait for the threads at the end of a wait.
+ENDING_SECONDS = 1.0
 
 
 class Reader(Protocol):
@@ -36,6 +38,8 @@ class Reader(Protocol):
     def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Any: ...
 
     def watch(self, path: str, *, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]: ...
+
+    def end_watches(self) -> None: ...
 
 
 def without_managed_fields(item: KubeObject) -> KubeObject:
@@ -213,12 +217,14 @@ class Watcher:
     """All sources of one wait.
 
     ``resume`` is what `snapshot` of an earlier watcher returned: ``{source name: {"version": resourceVersion,
-    "objects": {key: object}}}``; a source that is not in it is listed. Use it as a context manager: the threads end
-    with it (those that are blocked in a read end with the process, at the latest).
+    "objects": {key: object}}}``; a source that is not in it is listed. Use it as a context manager: its threads and
+    their connections end with it, for the slices of a wait may all run in one process.
     """
 
     def __init__(self, reader: Reader, sources: list[Source], resume: Mapping[str, Any] | None = None) -> None:
         self.store = Store()
+        self._reader = reader
+        self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
         self._feeds = [_Feed(reader, source, self.store, self._stop) for source in sources]
         for feed in self._feeds:
@@ -228,11 +234,19 @@ class Watcher:
 
     def __enter__(self) -> Watcher:
         for feed in self._feeds:
-            threading.Thread(target=feed.run, name=f"watch {feed.source.name}", daemon=True).start()
+            thread = threading.Thread(target=feed.run, name=f"watch {feed.source.name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._stop.set()
+        deadline = time.monotonic() + ENDING_SECONDS
+        # More than once: a thread may just have been opening its watch. One that is still connecting is left behind.
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+            self._reader.end_watches()
+            for thread in self._threads:
+                thread.join(0.01)
 
     def synced(self) -> bool:
         """Whether every source has been listed (or is known to be unreadable and not required)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -252,6 +253,9 @@ class Interrupting:
             self.breaks += 1
             raise self._error
 
+    def end_watches(self) -> None:
+        self._kube.end_watches()
+
 
 @pytest.mark.parametrize(
     "error",
@@ -270,6 +274,34 @@ def test_broken_watches_go_on(server: ApiServer, namespace: str, error: Exceptio
         server.request("DELETE", source.path + "/map-3")
         until(lambda: len(watcher.store.all("maps")) == 4, "the deletion is seen", 10)
     assert broken.breaks
+
+
+def test_nothing_of_a_wait_goes_on_after_it(server: ApiServer, namespace: str) -> None:
+    """The slices of a long wait may all run in one process."""
+    paths = [f"/api/v1/namespaces/{namespace}/{plural}" for plural in ("configmaps", "secrets", "pods", "services")]
+    sources = [Source(path, path) for path in paths]
+    kube = connect(server)
+    for _slice in range(3):
+        with Watcher(kube, sources) as watcher:
+            until(watcher.synced, "listed")
+            until(lambda: watches() == len(sources), "every source is watched")
+        assert watches() == 0
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("watch /")]
+    assert kube.request("GET", "/version")["major"]
+
+
+def watches() -> int:
+    """The connections of this process that wait in a watch."""
+    return sum(1 for thread in threading.enumerate() if thread.name.startswith("watch /") and in_watch(thread))
+
+
+def in_watch(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        if frame.f_code.co_name == "_events":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def test_survives_a_restart_of_the_api_server(tmp_path: Path) -> None:
