@@ -110,7 +110,7 @@ molecule: $(VENV)/.dev tools ## Molecule scenarios on the embedded cluster
 
 .PHONY: bench
 bench: $(VENV)/.dev tools ## Measure against kubectl and kubernetes.core (CASES=wait-latency)
-	@echo ">> benchmarks (about 40 min)"
+	@echo ">> benchmarks (about 80 min)"
 	@python -m benchmarks --cases '$(CASES)' $(BENCH_ARGS)
 
 .PHONY: clean
