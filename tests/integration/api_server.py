@@ -113,6 +113,8 @@ class ApiServer:
             f"--service-account-signing-key-file={self.directory}/sa.key",
             f"--audit-policy-file={self.directory}/audit-policy.json",
             f"--audit-log-path={self.audit_log}",
+            # In megabytes. By default it is rotated after 100, and readers would lose what they have not read.
+            "--audit-log-maxsize=10000",
             "--endpoint-reconciler-type=none",
         )
         self._wait_ready()
