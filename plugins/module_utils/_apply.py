@@ -113,10 +113,10 @@ class Applier:
         if len(intact) < len(entries):
             return False
         self._outcome.counts["unchanged"] += len(entries)
-        self.wanted = set(intact)
+        self.wanted = intact
         return True
 
-    def _intact(self, entries: Iterable[Entry], live: Mapping[Key, Metadata]) -> dict[Key, Metadata]:
+    def _intact(self, entries: Iterable[Entry], live: Mapping[Key, Metadata]) -> set[Key]:
         return self._checker.intact(
             (entry, live.get(entry.key), self._options.left(entry.kind, entry.name)) for entry in entries
         )

@@ -102,24 +102,21 @@ class Checker:
         self._kube = kube
         self._manager = manager
 
-    def intact(self, items: Iterable[tuple[Entry, Metadata | None, Sequence[str]]]) -> dict[Key, Metadata]:
-        """Those whose owned fields all have the values that were applied, with the metadata that proved it.
+    def intact(self, items: Iterable[tuple[Entry, Metadata | None, Sequence[str]]]) -> set[Key]:
+        """Those whose owned fields all have the values that were applied.
 
         Each item is the entry, the metadata seen now, and the fields that do not count (`create_only`).
         """
-        proved: dict[Key, Metadata] = {}
+        proved: set[Key] = set()
         doubtful = []
         for entry, metadata, left in items:
             verdict = self._from_metadata(entry, metadata, left)
-            if verdict and metadata is not None:
-                proved[entry.key] = metadata
+            if verdict:
+                proved.add(entry.key)
             elif verdict is None:
                 doubtful.append((entry, left))
-        for (entry, _left), answer in in_parallel(lambda item: self._from_body(*item), doubtful):
-            seen = answer.result()
-            if seen is not None:
-                proved[entry.key] = seen
-        return proved
+        checks = in_parallel(lambda item: self._from_body(*item), doubtful)
+        return proved | {entry.key for (entry, _left), answer in checks if answer.result()}
 
     def _from_metadata(self, entry: Entry, metadata: Metadata | None, left: Sequence[str]) -> bool | None:
         """True: intact. False: drifted. None: the body must be read."""
@@ -135,17 +132,14 @@ class Checker:
             return True
         return None
 
-    def _from_body(self, entry: Entry, left: Sequence[str]) -> Metadata | None:
+    def _from_body(self, entry: Entry, left: Sequence[str]) -> bool:
         live = get(self._kube, entry.resource, entry.key)
         if live is None or live["metadata"]["uid"] != entry.uid or live["metadata"].get("deletionTimestamp"):
-            return None
+            return False
         # The metadata is judged again: it may have changed since the list.
         if not self._same_metadata(entry, live["metadata"], left):
-            return None
-        if body_digest(live, self._manager, left, entry.fields) != entry.body_digest:
-            return None
-        metadata: Metadata = live["metadata"]
-        return metadata
+            return False
+        return body_digest(live, self._manager, left, entry.fields) == entry.body_digest
 
     def _same_metadata(self, entry: Entry, metadata: Metadata, left: Sequence[str]) -> bool:
         if gained(metadata, self._manager, left, entry.fields):
