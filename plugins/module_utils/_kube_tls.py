@@ -39,7 +39,8 @@ def passing_files() -> Iterator[str]:
         try:
             yield files
         finally:
-            # Without this a second connection of the process would be told the names of the files that are gone.
+            # Older versions of the package (24.2, for one) would tell a second connection of the process the names of
+            # files that are gone; and it makes some elsewhere (the CA of an OIDC issuer).
             forget = getattr(kube_config, "_cleanup_temp_files", None)
             if forget is not None:
                 forget()

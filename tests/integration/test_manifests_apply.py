@@ -413,6 +413,7 @@ def test_certificates_and_keys_stay_in_no_file(
     for source in (config, str(tmp_path / "kubeconfig")):
         kube = Kube.connect({"kubeconfig": source})
         assert not [path for place in places for path in place.rglob("*")]
+        assert not _kube_tls.kube_config._temp_files
         # A new connection of the pool needs them again.
         assert [kube.request("GET", "/version")["major"] for _again in range(2)] == ["1", "1"]
     user = {**config["users"][0]["user"], "client-key-data": config["users"][0]["user"]["client-certificate-data"]}
