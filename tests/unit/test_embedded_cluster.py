@@ -9,6 +9,10 @@ import configparser
 import datetime
 import shlex
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +34,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import
     EmbeddedError,
     Recorded,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor import last_lines, render_config
+from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor import (
+    Process,
+    end_processes,
+    last_lines,
+    render_config,
+)
 
 
 @pytest.fixture
@@ -221,3 +230,37 @@ def test_last_lines_of_a_log(tmp_path: Path) -> None:
     log.write_text("\n".join(f"line {number} {'x' * 1000}" for number in range(200)))
     assert [line.split()[1] for line in last_lines(log, 2, longest=20)] == ["198", "199"]
     assert last_lines(tmp_path / "none") == []
+
+
+# Its first thread ends, and Linux calls it a zombie from then on; its other thread still has the port.
+HEADLESS = """
+import ctypes, socket, threading, time
+server = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=time.sleep, args=(60,)).start()
+print(server.getsockname()[1], flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.fixture
+def headless() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-c", HEADLESS], stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_a_process_lives_until_its_last_thread_and_its_ports_are_gone(headless: subprocess.Popen[str]) -> None:
+    assert headless.stdout
+    port = int(headless.stdout.readline())
+    stat = Path(f"/proc/{headless.pid}/stat")
+    end = time.monotonic() + 10
+    while " Z " not in stat.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    name, _bracket, tail = stat.read_text().partition("(")[2].rpartition(")")
+    process = Process(headless.pid, int(tail.split()[1]), int(tail.split()[19]), name)
+    assert not network.is_free(port)
+    assert process.alive()
+    assert end_processes([process]) == []
+    assert network.is_free(port)
+    assert not process.alive()
