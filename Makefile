@@ -87,7 +87,7 @@ lint: $(VENV)/.dev ## Style, types, Ansible and documentation
 .PHONY: unit
 unit: $(VENV)/.dev ## Tests that need no server
 	@echo ">> unit tests"
-	@python -m pytest -q tests/unit
+	@python -m pytest -q tests/unit tests/docs
 
 .PHONY: sanity
 sanity: $(VENV)/.dev ## ansible-test sanity

@@ -100,8 +100,9 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Wait for the gateway and for the Deployment that Istio makes for it (Programmed alone does not mean that it
-  runs) llmops.maas.resource_wait:
+# Programmed alone does not mean that it runs.
+- name: Wait for the gateway and for the Deployment that Istio makes for it
+  llmops.maas.resource_wait:
     resources:
       - {api_version: gateway.networking.k8s.io/v1, kind: Gateway, name: kuadrant-gateway, namespace: llm}
       - {api_version: apps/v1, kind: Deployment, name: kuadrant-gateway-istio, namespace: llm}

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the README and the pages in docs/ name is there: files, headings, playbooks, variables, modules."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+TARGET = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
+VARIABLE = re.compile(r"(?<![\w/.-])maas_[a-z_0-9]+\b(?![/.-]\w|\()")
+STATS = re.compile(r"set_stats:\n\s+data:\n\s+(\w+):")
+PLUGIN = re.compile(r"\bllmops\.maas\.([a-z_]+)\b")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them: lower case, dashes for spaces, no other punctuation."""
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(page.read_text("utf-8")))
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@cache
+def options() -> set[str]:
+    """Every variable that somebody can set: options of roles, what inventories and playbooks name; and statistics."""
+    found = set()
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        for entry in yaml.safe_load(path.read_text("utf-8"))["argument_specs"].values():
+            found |= set(entry.get("options", {}))
+    for pattern in ("roles/*/defaults/main.yml", "roles/*/defaults/main/*.yml", "inventories/*/group_vars/*/*.yml"):
+        for path in ROOT.glob(pattern):
+            found |= set(yaml.safe_load(path.read_text("utf-8")) or {})
+    for path in ROOT.glob("playbooks/*.yml"):
+        found |= set(VARIABLE.findall(path.read_text("utf-8")))
+    for path in ROOT.glob("roles/*/tasks/*.yml"):
+        found |= set(STATS.findall(path.read_text("utf-8")))
+    return found
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    dead = []
+    for link in LINK.findall(page.read_text("utf-8")):
+        if link.startswith(("https://", "http://", "mailto:")):
+            continue
+        name, _hash, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
+
+
+@each_page
+def test_playbooks_exist(page: Path) -> None:
+    named = set(re.findall(r"\bplaybooks/[a-z_]+\.yml\b", page.read_text("utf-8")))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@each_page
+def test_targets_of_make_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(TARGET.findall(page.read_text("utf-8"))) - targets == set()
+
+
+@each_page
+def test_variables_exist(page: Path) -> None:
+    assert set(VARIABLE.findall(page.read_text("utf-8"))) - options() == set()
+
+
+@each_page
+def test_plugins_and_roles_exist(page: Path) -> None:
+    known = {path.stem for path in ROOT.glob("plugins/*/*.py")} | {path.name for path in ROOT.glob("roles/*")}
+    known |= {path.stem for path in ROOT.glob("playbooks/*.yml")}
+    assert set(PLUGIN.findall(page.read_text("utf-8"))) - known == set()
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [page.name for page in PAGES[1:] if f"docs/{page.name}" not in readme] == []
