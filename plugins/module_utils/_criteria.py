@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._expressions import (
+    ExpressionError,
+    NoValueError,
+    compile_expression,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._readiness import (
     READY,
     KubeObject,
@@ -20,13 +24,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._readiness import (
     waiting,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
-
-JMESPATH_IMPORT_ERROR: str | None = None
-try:
-    import jmespath
-    import jmespath.exceptions
-except ImportError:
-    JMESPATH_IMPORT_ERROR = traceback.format_exc()
 
 FORMS = (
     "'exists', 'deleted', {condition: Ready, status: 'True'}, {conditions: {Accepted: 'True'}, reasons: {Enforced: "
@@ -111,17 +108,15 @@ def _status_text(value: Any) -> str:
 def _jmespath_rule(wanted: Mapping[str, Any]) -> Rule:
     _refuse_others(wanted, {"jmespath", "value"})
     expression = str(wanted["jmespath"])
-    if JMESPATH_IMPORT_ERROR:
-        raise CriterionError("the Python package 'jmespath' is missing where the module runs: pip install jmespath")
     try:
-        compiled = jmespath.compile(expression)
-    except jmespath.exceptions.JMESPathError as error:
-        raise CriterionError(f"'for' has an expression that JMESPath cannot read, {expression!r}: {error}") from error
+        evaluate = compile_expression(expression)
+    except ExpressionError as error:
+        raise CriterionError(f"'for' has an expression that cannot be used: {error}") from error
 
     def rule(item: KubeObject) -> Verdict:
         try:
-            found = compiled.search(item)
-        except jmespath.exceptions.JMESPathError as error:
+            found = evaluate(item)
+        except NoValueError as error:
             # A function may not fit a part of the status that is not there yet.
             return waiting("NoValue", f"{expression} cannot be evaluated yet: {error}")
         reached = found == wanted["value"] if "value" in wanted else bool(found)

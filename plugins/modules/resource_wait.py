@@ -72,6 +72,7 @@ options:
             whatever its status.
           - A dictionary with C(jmespath), an expression on the object, and C(value), what it must give. Without
             C(value) anything but null, false and empty will do. Values of Secrets and ConfigMaps cannot be read.
+            C(parse_json(text)) is there besides the functions of JMESPath, for JSON that somebody put into a string.
         type: raw
       keys:
         description: For Secrets and ConfigMaps, keys that must have a value.
@@ -126,6 +127,18 @@ EXAMPLES = r"""
         name: default-deny
         namespace: llm
         for: {conditions: {Accepted: "True"}}
+
+- name: Wait until Kuadrant has told the gateway about its services
+  llmops.maas.resource_wait:
+    resources:
+      - api_version: networking.istio.io/v1alpha3
+        kind: EnvoyFilter
+        name: kuadrant-kuadrant-gateway
+        namespace: llm
+        for:
+          jmespath: >-
+            spec.configPatches[].patch.value.typed_config.value.config.configuration.value | [0]
+            | parse_json(@).services
 
 - name: Wait until KServe's webhooks can be called
   llmops.maas.resource_wait:

@@ -229,6 +229,10 @@ DENY = item(
         ({"jmespath": "status.ips"}, item({"ips": []}), "progressing"),
         ({"jmespath": "length(status.ips)"}, item(), "progressing"),
         ({"jmespath": "length(status.ips)", "value": 1}, item({"ips": ["a"]}), "ready"),
+        ({"jmespath": "parse_json(status.text).a[0]", "value": 1}, item({"text": '{"a": [1]}'}), "ready"),
+        ({"jmespath": "parse_json(status.text).a[0]", "value": 1}, item({"text": '{"a": [2]}'}), "progressing"),
+        ({"jmespath": "parse_json(status.text)"}, item({"text": "{"}), "progressing"),
+        ({"jmespath": "parse_json(status.text)"}, item(), "progressing"),
     ],
 )
 def test_criteria(wanted: Any, thing: dict[str, Any], expected: str) -> None:
@@ -258,6 +262,7 @@ def test_keys() -> None:
         ("Thing", {"condition": "x", "state": "True"}, None, "unknown keys state"),
         ("Thing", {"condition": "x", "status": "Yes"}, None, "'True', 'False' or 'Unknown'"),
         ("Thing", {"jmespath": "a["}, None, "JMESPath cannot read"),
+        ("Thing", {"jmespath": "a[?b == len(@)]"}, None, "no function len "),
         ("Deployment", "exists", ["a"], "for Secrets and ConfigMaps"),
     ],
 )
