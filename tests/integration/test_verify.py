@@ -23,6 +23,8 @@ import pytest
 from deployment import Deployment, Run
 from gateway_client import Client, chat, gateway, until
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError
+
 VERIFY = "playbooks/verify.yml"
 MODEL, OTHER = "mistral-7b-instruct", "granite-8b-code-instruct-128k"
 AUTH_POLICY = f"/apis/kuadrant.io/v1/namespaces/llm/authpolicies/{MODEL}"
@@ -193,18 +195,30 @@ def deleted(cluster: Deployment, path: str) -> Iterator[None]:
         cluster.kube.request("POST", path.rpartition("/")[0], body=body)
 
 
+def rewrite(cluster: Deployment, path: str, change: Callable[[Any], None]) -> Any:
+    """Write what `change` makes of the object in place, again when a controller wrote in between; the object before."""
+    for _attempt in range(50):
+        before = cluster.kube.request("GET", path)
+        item = json.loads(json.dumps(before))
+        change(item)
+        try:
+            cluster.kube.request("PUT", path, body=item)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+        else:
+            return before
+    raise AssertionError(f"somebody else keeps writing {path}")
+
+
 @contextlib.contextmanager
 def changed(cluster: Deployment, path: str, change: Callable[[Any], None]) -> Iterator[None]:
     """The object with another spec, which `change` makes of it in place."""
-    before = cluster.kube.request("GET", path)
-    item = json.loads(json.dumps(before))
-    change(item)
-    cluster.kube.request("PUT", path, body=item)
+    before = rewrite(cluster, path, change)
     try:
         yield
     finally:
-        now = cluster.kube.request("GET", path)
-        cluster.kube.request("PUT", path, body={**now, "spec": before["spec"]})
+        rewrite(cluster, path, lambda item: item.update(spec=before["spec"]))
 
 
 @contextlib.contextmanager
