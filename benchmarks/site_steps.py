@@ -147,13 +147,18 @@ def secrets_of(task: Task, kube: Kube) -> list[Manifest]:
 
 
 def waits_of(task: Task) -> list[Wait]:
-    """The waits of a task, those that differ only in the object's name put together."""
+    """The waits of a task, those that differ only in the object's name put together.
+
+    No peer waits for an expression that looks into JSON in a string, for none of them can: ours does more there.
+    """
     if task.action == "inference_service_wait":
         names, namespace = tuple(task.arguments["names"] or ()), str(task.arguments["namespace"])
         api = "serving.kserve.io/v1beta1"
         return [Wait(api, "InferenceService", namespace, names, "", GOALS["InferenceService"])]
     merged: list[Wait] = []
     for entry in task.arguments["resources"]:
+        if "jmespath" in (entry["for"] or {}):
+            continue
         wait = wait_of(entry)
         for index, earlier in enumerate(merged):
             if wait.names and earlier.names and replace(wait, names=()) == replace(earlier, names=()):

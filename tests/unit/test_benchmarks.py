@@ -106,6 +106,12 @@ def test_peers_wait_for_the_same_objects_in_as_few_calls_as_they_can() -> None:
     assert core_wait(second)["kubernetes.core.k8s_info"]["wait_condition"] == {"type": "Programmed", "status": "True"}
 
 
+def test_peers_leave_out_what_they_could_not_wait_for() -> None:
+    told = {"kind": "EnvoyFilter", "api_version": "v1", "for": {"jmespath": "parse_json(spec.text)"}, "name": "x"}
+    kept = {"kind": "Deployment", "api_version": "apps/v1", "for": None, "name": "x"}
+    assert [wait.kind for wait in waits_of(wait_task(told, kept))] == ["Deployment"]
+
+
 def test_a_condition_that_a_task_names_replaces_the_goal_of_the_kind() -> None:
     entry = {"kind": "Gateway", "for": {"conditions": {"Accepted": "True"}}}
     assert (goal_of(entry).condition, goal_of({"kind": "Gateway", "for": None}).condition) == ("Accepted", "Programmed")
