@@ -149,7 +149,7 @@ def secrets_of(task: Task, kube: Kube) -> list[Manifest]:
 def waits_of(task: Task) -> list[Wait]:
     """The waits of a task, those that differ only in the object's name put together.
 
-    No peer waits for an expression that looks into JSON in a string, for none of them can: ours does more there.
+    Peers leave out JMESPath expressions, which they cannot wait for: ours does more there.
     """
     if task.action == "inference_service_wait":
         names, namespace = tuple(task.arguments["names"] or ()), str(task.arguments["namespace"])

@@ -52,9 +52,11 @@ def compile_expression(text: str) -> Callable[[Any], Any]:
         known = ", ".join(sorted(_Functions.FUNCTION_TABLE))
         raise ExpressionError(f"JMESPath has no function {', '.join(unknown)} ({text!r}): there are {known}")
 
+    options = jmespath.Options(custom_functions=_Functions())
+
     def evaluate(item: Any) -> Any:
         try:
-            return compiled.search(item, options=jmespath.Options(custom_functions=_Functions()))
+            return compiled.search(item, options=options)
         except jmespath.exceptions.JMESPathError as error:
             raise NoValueError(str(error)) from error
 

@@ -24,7 +24,7 @@ from api_server import find_binary
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_components import BINARIES
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_control import Cluster, Wish
-from ansible_collections.llmops.maas.plugins.module_utils._embedded_network import is_free
+from ansible_collections.llmops.maas.plugins.module_utils._embedded_network import is_free, is_free_soon
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import ClusterDir, EmbeddedError
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor import members
 
@@ -145,7 +145,7 @@ def test_a_reboot_is_healed(cluster: Cluster) -> None:
     assert cluster.directory.socket("supervisor").exists()
     port = before["ports"]["kube-scheduler"]
     # The kernel takes a process's program away before it closes the sockets.
-    wait_for(lambda: is_free(port), "the port is free")
+    assert is_free_soon(port, 10)
     with socket.create_server(("127.0.0.1", port)):
         after = cluster.start()
     assert after["changed"]

@@ -35,7 +35,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import
     Recorded,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor import (
-    Process,
+    _process,
     end_processes,
     last_lines,
     render_config,
@@ -257,9 +257,9 @@ def test_a_process_lives_until_its_last_thread_and_its_ports_are_gone(headless: 
     while " Z " not in stat.read_text():
         assert time.monotonic() < end
         time.sleep(0.01)
-    name, _bracket, tail = stat.read_text().partition("(")[2].rpartition(")")
-    process = Process(headless.pid, int(tail.split()[1]), int(tail.split()[19]), name)
+    process = _process(stat.parent)
     assert not network.is_free(port)
+    assert process
     assert process.alive()
     assert end_processes([process]) == []
     assert network.is_free(port)
