@@ -76,12 +76,19 @@ def envoy_filters(*action_sets: Json, limits: str = "allow") -> list[Json]:
     authorino = "authorino-authorino-authorization.kuadrant-system.svc.cluster.local"
     limitador = "limitador-limitador.kuadrant-system.svc.cluster.local"
     patches = [
-        {"applyTo": "HTTP_FILTER", "patch": {"operation": "INSERT_BEFORE", "value": wasm}},
+        {"applyTo": "HTTP_FILTER", "match": before_router(), "patch": {"operation": "INSERT_BEFORE", "value": wasm}},
         _cluster("kuadrant-auth-service", authorino, 50051),
         _cluster("kuadrant-ratelimit-service", limitador, 8081),
     ]
     spec = {"targetRefs": [{"kind": "Gateway", "name": "gate"}], "configPatches": patches}
     return [{"metadata": {"name": "kuadrant-gate", "namespace": "llm"}, "spec": spec}]
+
+
+def before_router() -> Json:
+    """Where the operator inserts Kuadrant's filter (kuadrant-operator 1.5.2, internal/istio/utils.go)."""
+    router = {"subFilter": {"name": "envoy.filters.http.router"}}
+    manager = {"name": "envoy.filters.network.http_connection_manager", **router}
+    return {"context": "GATEWAY", "listener": {"filterChain": {"filter": manager}}}
 
 
 def _service(kind: str, failure: str, timeout: str) -> Json:

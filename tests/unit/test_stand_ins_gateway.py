@@ -16,6 +16,7 @@ import gateway_objects as objects
 import pytest
 from gateway_objects import HOST, Json
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._seal import envoy_filter
 from ansible_collections.llmops.maas.roles.embedded_cluster.files.stand_ins.gateway import (
     endpoints,
     envoy,
@@ -43,10 +44,17 @@ def made(
 
 
 def entries(resources: envoy.Resources) -> list[Json]:
-    """The routes of the one virtual host."""
+    """The routes of the one virtual host, without those for spellings of the host that Kuadrant's filter overlooks."""
     (host,) = resources.routes[0]["virtual_hosts"]
     assert host["domains"] == [HOST]
-    return list(host["routes"])
+    names = [item["name"] for item in host["routes"]]
+    return [item for place, item in enumerate(host["routes"]) if names.index(item["name"]) == place]
+
+
+def chain(resources: envoy.Resources, listener: int = 0) -> list[str]:
+    """Names of a listener's HTTP filters."""
+    manager = resources.listeners[listener]["filter_chains"][0]["filters"][0]["typed_config"]
+    return [item["name"] for item in manager["http_filters"]]
 
 
 def matched(resources: envoy.Resources) -> list[str]:
@@ -77,7 +85,8 @@ def test_the_older_of_two_equal_routes_wins() -> None:
 
 
 def test_a_route_that_istio_did_not_accept_is_left_out() -> None:
-    assert made(objects.route("x", objects.rule("/x"), accepted="False")).routes[0]["virtual_hosts"] == []
+    (host,) = made(objects.route("x", objects.rule("/x"), accepted="False")).routes[0]["virtual_hosts"]
+    assert (host["name"], host["routes"]) == ("blackhole:404", [])
 
 
 @pytest.mark.parametrize(
@@ -231,7 +240,9 @@ def with_tls() -> envoy.Resources:
     gate = objects.gateway({"name": "http", "protocol": "HTTP", "port": 80, "hostname": HOST}, secure)
     hits = 'responseBodyJSON("/usage/total_tokens")'
     actions = [objects.limit_action(), objects.limit_action(kind="ratelimit-report", hits=hits)]
-    filters = objects.envoy_filters(objects.action_set("/qwen", *actions))
+    seal = {"open_routes": ["llm/x"], "open_paths": ["/.well-known/"], "credential_headers": ["a"], "hsts": "max-age=1"}
+    gate_name = {"namespace": "llm", "name": "gate"}
+    filters = [*objects.envoy_filters(objects.action_set("/qwen", *actions)), envoy_filter(gate_name, **seal)]
     header = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X-A", "value": "50%"}]}}
     found = objects.route("x", objects.rule("/qwen", objects.rewrite("/"), header), objects.rule("/a", kind="Exact"))
     return made(found, filters=filters, gate=gate, secrets={("llm", "gate-tls"): objects.certificate()})
@@ -279,3 +290,55 @@ def test_each_file_of_routes_has_the_one_configuration_that_a_listener_follows()
         source = manager["rds"]["config_source"]["path_config_source"]["path"]
         (routes,) = found[Path(source).name]["resources"]
         assert routes["name"] == manager["rds"]["route_config_name"]
+
+
+def test_hosts_are_compared_byte_by_byte_as_kuadrants_filter_does() -> None:
+    filters = objects.envoy_filters(objects.action_set("/qwen"))
+    (host,) = made(objects.route("x", objects.rule("/qwen")), filters=filters).routes[0]["virtual_hosts"]
+    known, overlooked = host["routes"]
+    (condition,) = known["match"]["headers"]
+    expression = condition["string_match"]["safe_regex"]["regex"]
+    assert [
+        name for name in (HOST, f"{HOST}:80", HOST.upper(), f"{HOST}.", f"x{HOST}") if re.fullmatch(expression, name)
+    ] == [HOST, f"{HOST}:80"]
+    assert known["typed_per_filter_config"]["auth-service"]["check_settings"]
+    assert overlooked["typed_per_filter_config"]["auth-service"]["disabled"] is True
+    assert overlooked["route"] == known["route"]
+
+
+def test_routes_have_istios_names() -> None:
+    filters = objects.envoy_filters(objects.action_set("/qwen"))
+    rules = [objects.rule("/qwen"), {**objects.rule("/named"), "name": "chosen"}]
+    names = {item["name"] for item in entries(made(objects.route("x", *rules), filters=filters))}
+    assert names == {"llm.x.0", "chosen"}
+
+
+def test_envoy_filters_are_applied_by_priority_then_age() -> None:
+    def inserted(name: str, priority: int, when: str, operation: str = "INSERT_BEFORE") -> Json:
+        patch = {"operation": operation, "value": {"name": name, "typed_config": {}}}
+        spec = {
+            "targetRefs": [{"kind": "Gateway", "name": "gate"}],
+            "priority": priority,
+            "configPatches": [{"applyTo": "HTTP_FILTER", "match": objects.before_router(), "patch": patch}],
+        }
+        return {"metadata": {"name": name, "namespace": "llm", "creationTimestamp": when}, "spec": spec}
+
+    items = [
+        inserted("last", 10, "2026-01-01T00:00:00Z"),
+        inserted("second", 0, "2026-01-02T00:00:00Z"),
+        inserted("first", 0, "2026-01-01T00:00:00Z"),
+        inserted("top", 20, "2026-01-01T00:00:00Z", "INSERT_FIRST"),
+    ]
+    expected = ["top", "envoy.filters.http.cors", "first", "second", "last", "envoy.filters.http.router"]
+    assert chain(made(filters=items)) == expected
+
+
+def test_what_an_envoy_filter_inserts_beside_nothing_is_left_out() -> None:
+    match: Json = json.loads(json.dumps(objects.before_router()))
+    match["listener"]["filterChain"]["filter"]["subFilter"]["name"] = "missing"
+    patch = {"operation": "INSERT_BEFORE", "value": {"name": "x", "typed_config": {}}}
+    spec = {
+        "targetRefs": [{"kind": "Gateway", "name": "gate"}],
+        "configPatches": [{"applyTo": "HTTP_FILTER", "match": match, "patch": patch}],
+    }
+    assert "x" not in chain(made(filters=[{"metadata": {"name": "x", "namespace": "llm"}, "spec": spec}]))

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .endpoints import local_ports
-from .kuadrant import Address, Kuadrant
-from .patches import host_settings
-from .policies import filters, typed
+from .kuadrant import WASM, Address, Kuadrant
+from .patches import BLACKHOLE, Patch, http_filters, ordered, virtual_host
+from .policies import stand_in_filters, typed
 from .routes import Hosts, attached, virtual_hosts
 
 Json = dict[str, Any]
@@ -72,6 +72,7 @@ def resources(objects: Objects, kuadrant: Kuadrant, ports: Mapping[int, int], di
     if objects.gateway is None:
         return made
     backends = dict(kuadrant.clusters)
+    patches = ordered(objects.envoy_filters, objects.gateway)
     by_port: dict[int, list[Mapping[str, Any]]] = {}
     for listener in objects.gateway["spec"].get("listeners") or ():
         by_port.setdefault(int(listener["port"]), []).append(listener)
@@ -82,7 +83,8 @@ def resources(objects: Objects, kuadrant: Kuadrant, ports: Mapping[int, int], di
         hosts = [_hosts(item, objects, kuadrant) for item in listeners]
         for item in hosts:
             backends |= item.backends
-        chains = [_chain(listener, objects, kuadrant, directory, made) for listener in listeners]
+        filters = _http_filters(port, patches, kuadrant)
+        chains = [_chain(listener, objects, filters, directory, made) for listener in listeners]
         used = [chain for chain in chains if chain is not None]
         if used:
             plain = listeners[0]["protocol"] == "HTTP"
@@ -91,8 +93,7 @@ def resources(objects: Objects, kuadrant: Kuadrant, ports: Mapping[int, int], di
             if not plain:
                 content["listener_filters"] = [_tls_inspector()]
             made.listeners.append(typed(_LISTENER, content))
-        settings = host_settings(objects.envoy_filters, objects.gateway)
-        made.routes.extend(_route_configurations(listeners, hosts, settings))
+        made.routes.extend(_route_configurations(listeners, hosts, patches))
     made.clusters.extend(
         _cluster(name, address, objects, name in kuadrant.clusters) for name, address in backends.items()
     )
@@ -109,22 +110,26 @@ def _routes_name(listener: Mapping[str, Any]) -> str:
     return f"port-{listener['port']}" if listener["protocol"] == "HTTP" else f"listener-{listener['name']}"
 
 
-def _route_configurations(listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts], settings: Json) -> list[Json]:
+def _route_configurations(
+    listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts], patches: Sequence[Patch]
+) -> list[Json]:
     by_name: dict[str, dict[str, Json]] = {}
     for listener, found in zip(listeners, hosts, strict=True):
         known = by_name.setdefault(_routes_name(listener), {})
         for host in found.virtual_hosts:
-            known.setdefault(host["name"], host | settings)
-    return [
-        typed(_ROUTES, {"name": name, "virtual_hosts": list(known.values()), "ignore_port_in_host_matching": True})
-        for name, known in by_name.items()
-    ]
+            known.setdefault(host["name"], host)
+    empty = {"name": BLACKHOLE, "domains": ["*"], "routes": []}
+    made = []
+    for name, known in by_name.items():
+        patched = [virtual_host(host, patches) for host in known.values() or [empty]]
+        made.append(typed(_ROUTES, {"name": name, "virtual_hosts": patched, "ignore_port_in_host_matching": True}))
+    return made
 
 
 def _chain(
-    listener: Mapping[str, Any], objects: Objects, kuadrant: Kuadrant, directory: Path, made: Resources
+    listener: Mapping[str, Any], objects: Objects, filters: Sequence[Json], directory: Path, made: Resources
 ) -> Json | None:
-    manager = _connection_manager(_routes_name(listener), kuadrant, directory)
+    manager = _connection_manager(_routes_name(listener), filters, directory)
     chain: Json = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     if listener["protocol"] == "HTTP":
         return chain
@@ -160,15 +165,23 @@ def _tls_inspector() -> Json:
     return {"name": "envoy.filters.listener.tls_inspector", "typed_config": typed(kind, {})}
 
 
-def _connection_manager(routes: str, kuadrant: Kuadrant, directory: Path) -> Json:
-    source = {"path_config_source": {"path": str(directory / _routes_file(routes))}, "resource_api_version": "V3"}
-    router = {"name": "envoy.filters.http.router", "typed_config": _router()}
+def _http_filters(port: int, patches: Sequence[Patch], kuadrant: Kuadrant) -> list[Json]:
+    """Istio's filters for a port and the EnvoyFilters' own; the stand-in's take the place of Kuadrant's wasm filter."""
+    # The filter for CORS does nothing without settings for it.
     cors = {"name": _CORS, "typed_config": typed("envoy.extensions.filters.http.cors.v3.Cors", {})}
+    router = {"name": "envoy.filters.http.router", "typed_config": _router()}
+    found: list[Json] = []
+    for item in http_filters([cors, router], patches, port):
+        found += stand_in_filters(kuadrant) if item["name"] == WASM else [item]
+    return found
+
+
+def _connection_manager(routes: str, filters: Sequence[Json], directory: Path) -> Json:
+    source = {"path_config_source": {"path": str(directory / _routes_file(routes))}, "resource_api_version": "V3"}
     content = {
         "stat_prefix": routes,
         "rds": {"route_config_name": routes, "config_source": source},
-        # As in Istio: it does nothing without settings for it, and comes before the filters of Kuadrant.
-        "http_filters": [cors, *filters(kuadrant), router],
+        "http_filters": list(filters),
         "use_remote_address": True,
         "early_header_mutation_extensions": [_no_false_path()],
         "normalize_path": True,

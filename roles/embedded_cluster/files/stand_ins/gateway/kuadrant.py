@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 
 AUTH, LIMIT, CHECK, REPORT = "auth", "ratelimit", "ratelimit-check", "ratelimit-report"
 KINDS = (AUTH, LIMIT, CHECK, REPORT)
-_WASM = "envoy.filters.http.wasm"
+WASM = "envoy.filters.http.wasm"
 _DURATION = re.compile(r"([0-9.]+)(ms|us|µs|ns|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -115,7 +115,7 @@ def read(envoy_filters: Iterable[Mapping[str, Any]], namespace: str, gateway: st
             value = (patch.get("patch") or {}).get("value") or {}
             if patch.get("applyTo") == "CLUSTER":
                 clusters |= _cluster(value)
-            elif value.get("name") == _WASM:
+            elif value.get("name") == WASM:
                 found, sets = _wasm(value)
                 services |= found
                 action_sets += sets

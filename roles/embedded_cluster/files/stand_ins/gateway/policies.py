@@ -38,8 +38,8 @@ def typed(kind: str, content: Mapping[str, Any]) -> Json:
     return {"@type": _TYPE + kind, **content}
 
 
-def filters(kuadrant: Kuadrant) -> list[Json]:
-    """The HTTP filters in front of the router, in the order in which the wasm filter acts."""
+def stand_in_filters(kuadrant: Kuadrant) -> list[Json]:
+    """The HTTP filters that act as Kuadrant's wasm filter does, in its order."""
     made = [_authorization(name, service) for name, service in kuadrant.named(AUTH).items()]
     for kind in (LIMIT, CHECK, REPORT):
         made += [_rate_limit(name, service) for name, service in kuadrant.named(kind).items()]

@@ -15,6 +15,7 @@ from .policies import route_policies
 
 Json = dict[str, Any]
 
+_POLICIES = "typed_per_filter_config"
 _PATH_RANKS = {"Exact": 2, "PathPrefix": 1, "RegularExpression": 0}
 
 
@@ -137,9 +138,9 @@ def virtual_hosts(listener: Mapping[str, Any], routes: Iterable[Mapping[str, Any
     for match in _matches(listener, routes):
         by_host.setdefault(match.hostname, []).append(match)
     for hostname, matches in sorted(by_host.items()):
-        entries = [
-            _route(match, kuadrant, found.backends) for match in sorted(matches, key=lambda item: item.precedence)
-        ]
+        entries: list[Json] = []
+        for match in sorted(matches, key=lambda item: item.precedence):
+            entries += _routes(match, kuadrant, found.backends)
         found.virtual_hosts.append({"name": hostname, "domains": [hostname], "routes": entries})
     return found
 
@@ -154,8 +155,34 @@ def _matches(listener: Mapping[str, Any], routes: Iterable[Mapping[str, Any]]) -
                     yield Match(hostname, route, rule, content, (number, place))
 
 
-def _route(match: Match, kuadrant: Kuadrant, backends: dict[str, Address]) -> Json:
-    made: Json = {"match": _condition(match)}
+def _routes(match: Match, kuadrant: Kuadrant, backends: dict[str, Address]) -> list[Json]:
+    """The match for hosts that Kuadrant's filter knows, then for those that Envoy alone takes for the same.
+
+    Envoy compares hosts without regard to case. The filter (wasm-shim 0.14.1, src/kuadrant/pipeline/factory.rs,
+    select_blueprint) compares bytes up to the first colon, and lets a request through for whose host it has no rules.
+    """
+    made = _route(match, backends)
+    chosen = kuadrant.action_set(match.hostname, match.predicates, match.example)
+    unknown = {**made, _POLICIES: route_policies(kuadrant, ())}
+    if not chosen:
+        return [unknown]
+    same_bytes = {"name": ":authority", "string_match": {"safe_regex": {"regex": _host_bytes(match.hostname)}}}
+    condition = {**made["match"], "headers": [*made["match"].get("headers", []), same_bytes]}
+    return [{**made, "match": condition, _POLICIES: route_policies(kuadrant, chosen.actions)}, unknown]
+
+
+def _host_bytes(hostname: str) -> str:
+    if hostname == "*":
+        return ".*"
+    any_name, rest = ("[^:]+", hostname[1:]) if hostname.startswith("*") else ("", hostname)
+    return f"{any_name}{re.escape(rest)}(:.*)?"
+
+
+def _route(match: Match, backends: dict[str, Address]) -> Json:
+    metadata = match.route["metadata"]
+    # Istio's name of a rule (pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute).
+    name = match.rule.get("name") or f"{metadata['namespace']}.{metadata['name']}.{match.position[0]}"
+    made: Json = {"name": name, "match": _condition(match)}
     filters = {item["type"]: item for item in match.rule.get("filters") or ()}
     redirect = filters.get("RequestRedirect")
     if redirect:
@@ -164,8 +191,6 @@ def _route(match: Match, kuadrant: Kuadrant, backends: dict[str, Address]) -> Js
         made |= _action(match, filters.get("URLRewrite"), backends)
     made |= _headers("request", filters.get("RequestHeaderModifier"))
     made |= _headers("response", filters.get("ResponseHeaderModifier"))
-    chosen = kuadrant.action_set(match.hostname, match.predicates, match.example)
-    made["typed_per_filter_config"] = route_policies(kuadrant, chosen.actions if chosen else ())
     return made
 
 
