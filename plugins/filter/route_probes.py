@@ -31,6 +31,10 @@ options:
     type: list
     elements: str
     default: []
+  urls:
+    description: Addresses of the Gateway by scheme, each of which is asked for the routes of its listeners.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

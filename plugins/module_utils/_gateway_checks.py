@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections import Counter
@@ -35,7 +36,8 @@ _HINTS = {
 class Checker:
     """Sends requests and judges the answers. `prefix` is the word before a key in the header."""
 
-    gateway: Gateway
+    # By address and host name, see `_gateway`.
+    connect: Callable[[str, str], Gateway]
     keys: Keys
     tokens: Tokens
     prefix: str
@@ -63,7 +65,7 @@ class Checker:
         while answer.status not in check["expected"] and time.monotonic() < deadline:
             time.sleep(_PAUSE)
             answer = self._send(check, headers)
-        reason = judged(check, answer)
+        reason = judged(check, answer) or leaked(check, answer, headers)
         passed = answer.status in check["expected"] and not reason
         return result(check, expected, _status(answer), reason, passed=passed, seconds=answer.seconds)
 
@@ -99,7 +101,10 @@ class Checker:
     def _send(self, check: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
         kind = KINDS[check["kind"]]
         method = check["method"] or kind.method
-        return self.gateway.send(method, check["path"] + kind.endpoint, headers, payload(kind, check["served_name"]))
+        gateway = self.connect(check["url"], check["server_name"] or check["host"])
+        if check["target"]:
+            return gateway.send_raw(method, check["target"], headers)
+        return gateway.send(method, check["path"] + kind.endpoint, headers, payload(kind, check["served_name"]))
 
     def _headers(self, check: Mapping[str, Any]) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "User-Agent": "llmops.maas", **(check["headers"] or {})}
@@ -126,16 +131,28 @@ class Checker:
 
 def judged(check: Mapping[str, Any], answer: Answer) -> str:
     """Why the answer is not the expected one; empty when it is."""
+    kind = KINDS[check["kind"]]
     if answer.status not in check["expected"]:
-        hint = _HINTS.get(answer.status, "")
+        hint = kind.hints.get(answer.status) or _HINTS.get(answer.status, "")
         return "; ".join(text for text in (told(answer), hint) if text) or "the answer says nothing more"
     if check["denied"] and _FROM_BACKEND in answer.headers:
         return "the gateway let it pass: this status is a backend's"
-    if answer.status != 200:
+    for name, pattern in (check["answer_headers"] or {}).items():
+        if not re.fullmatch(pattern, answer.headers.get(name.lower(), "")):
+            return f"its header {name} is {answer.headers.get(name.lower(), 'missing')}, not {pattern}"
+    if answer.status != kind.judges:
         return ""
     # vLLM answers under its first name, whichever of its names was asked for.
     names = check["names"] or [name for name in dict.fromkeys((check["model"], check["served_name"])) if name]
-    return KINDS[check["kind"]].problem(answer, names)
+    return kind.problem(answer, names)
+
+
+def leaked(check: Mapping[str, Any], answer: Answer, sent: Mapping[str, str]) -> str:
+    """Whether a backend that answers with what it has got, has got the credential; empty when it has not."""
+    credential = sent.get("Authorization", "").rpartition(" ")[2].encode()
+    if check["kind"] == "echo" and credential and credential in answer.body:
+        return "the backend got the caller's credential"
+    return ""
 
 
 def judged_burst(

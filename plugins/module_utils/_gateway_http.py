@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,14 +41,39 @@ class Answer:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Which certificates are accepted. `ca_file` replaces the system's CAs, `ca_data` (PEM) is trusted beside them."""
+
+    ca_file: str = ""
+    ca_data: str = ""
+    validate: bool = True
+
+    def context(self) -> ssl.SSLContext:
+        """Raises GatewayError when the CA certificates cannot be read."""
+        try:
+            made = ssl.create_default_context(cafile=self.ca_file or None)
+            if self.ca_data:
+                made.load_verify_locations(cadata=self.ca_data)
+        except (OSError, ssl.SSLError) as error:
+            raise GatewayError(
+                f"gateway_ca_cert: {self.ca_file or 'the CA in the Secret'} cannot be used: {error}"
+            ) from error
+        if not self.validate:
+            made.check_hostname = False
+            made.verify_mode = ssl.CERT_NONE
+        return made
+
+
 class Gateway:
     """A connection to one Gateway. `send` may be called from several threads at once."""
 
-    def __init__(self, url: str, host: str, *, timeout: float, ca_cert: str = "", validate_certs: bool = True) -> None:
+    def __init__(self, url: str, host: str, *, timeout: float, trust: Trust | None = None) -> None:
         """
         :param url: scheme, address and port, such as ``http://127.0.0.1:8000``.
         :param host: host name for the certificate of an https address.
         :param timeout: seconds to connect, and between two reads.
+        :param trust: which certificates of an https address are accepted; those that the system trusts by default.
         """
         if URLLIB3_MISSING:
             raise GatewayError("the Python package 'urllib3' is missing: pip install kubernetes")
@@ -53,8 +81,11 @@ class Gateway:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise GatewayError(f"url: {url!r} is no address of a gateway; write http://host:port or https://host:port")
         self._url = url.rstrip("/")
+        self._address = (parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme])
+        self._host = host
         self._timeout = timeout
-        self._pool = _pool(parts.scheme, host, ca_cert, validate_certs)
+        self._tls = (trust or Trust()).context() if parts.scheme == "https" else None
+        self._pool = _pool(self._tls, host)
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Send one request; that nothing answers is an answer too."""
@@ -76,6 +107,31 @@ class Gateway:
             cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
             text = str(cause).rpartition(">: ")[2] or type(cause).__name__
             return Answer(0, time.monotonic() - started, error=f"{type(cause).__name__}: {text}")
+
+    def send_raw(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
+        """Send one request without a body whose target and Host are not touched, on a connection of its own.
+
+        :param target: what stands in the request line, such as ``http://MODELS.EXAMPLE.COM/qwen3`` (absolute form).
+        """
+        started = time.monotonic()
+        connection = http.client.HTTPConnection(*self._address, timeout=self._timeout)
+        try:
+            connection.connect()
+            if self._tls is not None:
+                connection.sock = self._tls.wrap_socket(connection.sock, server_hostname=self._host)
+            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            connection.putheader("Connection", "close")
+            connection.endheaders()
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, time.monotonic() - started, found, response.read(_MOST_BYTES))
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(0, time.monotonic() - started, error=f"{type(error).__name__}: {error}")
+        finally:
+            with contextlib.suppress(OSError):
+                connection.close()
 
 
 def _answer(response: Any, started: float) -> Answer:
@@ -102,11 +158,13 @@ def _parts(response: Any) -> Any:
         yield part
 
 
-def _pool(scheme: str, host: str, ca_cert: str, validate_certs: bool) -> Any:
+def _pool(tls: ssl.SSLContext | None, host: str) -> Any:
     options: dict[str, Any] = {"num_pools": 2, "maxsize": _CONNECTIONS}
-    if scheme == "https":
-        options |= {"server_hostname": host, "assert_hostname": host, "ca_certs": ca_cert or None}
-        if not validate_certs:
+    if tls is not None:
+        options |= {"ssl_context": tls, "server_hostname": host}
+        if tls.check_hostname:
+            options["assert_hostname"] = host
+        else:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
     return urllib3.PoolManager(**options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer
@@ -15,19 +15,29 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import A
 EVENTS = "text/event-stream"
 _END = "[DONE]"
 _TEXT_LENGTH = 200
+# What Envoy's RBAC filter answers (source/extensions/filters/http/rbac/rbac_filter.cc).
+_SEALED = b"RBAC: access denied"
+_SEAL_HINTS = {
+    200: "the seal is open: what no policy has admitted is let through",
+    401: "the Gateway has no seal; run site.yml with the tag istio",
+    404: "the Gateway has no seal; run site.yml with the tag istio",
+}
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of request: where it goes below the model's path, its body, and what is wrong with an answer 200.
+    """One kind of request: where it goes below the model's path, its body, and what is wrong with an answer.
 
-    `problem` gets the answer and the model's names, of which it may use any.
+    `problem` judges an answer of the status `judges`; it gets the answer and the model's names, of which it may use
+    any. `hints` say what other statuses mean.
     """
 
     method: str
     endpoint: str
     body: Mapping[str, Any]
     problem: Callable[[Answer, Sequence[str]], str]
+    judges: int = 200
+    hints: Mapping[int, str] = field(default_factory=dict)
 
 
 def payload(kind: Kind, model: str) -> bytes | None:
@@ -88,6 +98,24 @@ def _stream(answer: Answer, names: Sequence[str]) -> str:
     return _of_model(chunks[0], names)
 
 
+def _seal(answer: Answer, _names: Sequence[str]) -> str:
+    refused = answer.body.startswith(_SEALED)
+    return "" if refused else f"something else than the seal has refused it: {told(answer)}"
+
+
+def _echo(answer: Answer, names: Sequence[str]) -> str:
+    """`names` are headers that must not reach a backend; one that ends with a star stands for all that begin so."""
+    headers = _json(answer).get("headers")
+    if not isinstance(headers, dict):
+        return "the answer does not say which headers the backend got"
+    wrong = [header for header in headers if any(_is_named(header, name) for name in names)]
+    return f"the backend got {', '.join(sorted(wrong))}" if wrong else ""
+
+
+def _is_named(header: str, name: str) -> bool:
+    return header == name or (name.endswith("*") and header.startswith(name[:-1]))
+
+
 def _any(_answer: Answer, _names: Sequence[str]) -> str:
     return ""
 
@@ -107,6 +135,8 @@ KINDS: dict[str, Kind] = {
     "models": Kind("GET", "/v1/models", {}, _models),
     "list": Kind("GET", "/v1/models", {}, _list),
     "plain": Kind("GET", "", {}, _any),
+    "seal": Kind("GET", "", {}, _seal, judges=403, hints=_SEAL_HINTS),
+    "echo": Kind("GET", "", {}, _echo),
 }
 
 

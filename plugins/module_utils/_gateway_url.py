@@ -19,16 +19,25 @@ class AddressError(ValueError):
 
 
 def gateway_url(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> str:
-    """Address of the Gateway's first listener: of its Service where that is on this machine, else of its status."""
+    """Address of the listener that clients should use: https where there is one. See `gateway_urls`."""
+    urls = gateway_urls(gateway, service)
+    return urls.get("https") or next(iter(urls.values()))
+
+
+def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> dict[str, str]:
+    """Address of the first listener of each scheme: of the Gateway's Service where that is on this machine, else of its
+    status. Raises AddressError.
+    """
     if gateway is None:
         raise AddressError("there is no Gateway yet; deploy it with site.yml, or set maas_gateway_url")
-    listener = (gateway["spec"].get("listeners") or [{}])[0]
-    port, scheme = int(listener.get("port") or 80), str(listener.get("protocol") or "HTTP").lower()
+    ports: dict[str, int] = {}
+    for listener in gateway["spec"].get("listeners") or [{}]:
+        ports.setdefault(str(listener.get("protocol") or "HTTP").lower(), int(listener.get("port") or 80))
     address = str((service or {}).get("spec", {}).get("clusterIP") or "")
     if _on_this_machine(address):
         annotations = ((service or {}).get("metadata") or {}).get("annotations") or {}
         moved = json.loads(annotations.get(LOCAL_PORTS) or "{}")
-        return _url(scheme, address, int(moved.get(str(port), port)))
+        return {scheme: _url(scheme, address, int(moved.get(str(port), port))) for scheme, port in ports.items()}
     found = [str(item["value"]) for item in (gateway.get("status") or {}).get("addresses") or ()]
     outside = [value for value in found if not value.endswith(".svc.cluster.local")]
     if not outside:
@@ -36,7 +45,7 @@ def gateway_url(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | 
             f"the Gateway has no address outside of the cluster ({', '.join(found) or 'none yet'});"
             " forward a port to its Service and set maas_gateway_url, such as http://127.0.0.1:8000"
         )
-    return _url(scheme, outside[0], port)
+    return {scheme: _url(scheme, outside[0], port) for scheme, port in ports.items()}
 
 
 def _on_this_machine(address: str) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -171,7 +172,8 @@ def hidden(models: Sequence[Mapping[str, Any]], names: Mapping[str, Sequence[str
     for model in models[:1]:
         for other in names["hosts"]:
             row = _row("hidden", f"host {other}", MAIN[model["task"]], model, other)
-            rows.append({**row, **bearer, "expected": [404]})
+            # The seal refuses what has no route before Envoy finds that out.
+            rows.append({**row, **bearer, "server_name": host, "expected": [403, 404]})
     for path in names["paths"]:
         row = {"section": "hidden", "name": f"path {path}", "kind": "plain", "path": path, "host": host}
         rows.append({**row, **bearer, "expected": [404]})
@@ -243,12 +245,14 @@ def routes(
     gateway: Mapping[str, Any],
     denied: Sequence[int],
     open_routes: Sequence[str] = (),
+    urls: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """A request without credentials for each match of each HTTPRoute that names the Gateway as its parent.
 
     :param gateway: the Gateway object.
     :param denied: statuses that deny.
     :param open_routes: ``namespace/name`` of those that anybody may use.
+    :param urls: address by scheme of the listeners that can be asked, each of which is asked for its routes.
     """
     rows: dict[tuple[str, ...], Row] = {}
     for item in items:
@@ -257,11 +261,21 @@ def routes(
         where = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
         if where in open_routes:
             continue
-        for host in _hosts(item, gateway):
-            for match in _matches(item):
-                row = {**_probe(match, host), "name": f"HTTPRoute {where}: {_in_words(match, host)}"}
-                rows[where, host, str(match)] = {**row, "section": "routes", "expected": list(denied)}
+        asked = [url for scheme, url in (urls or {}).items() if scheme in _schemes(item, gateway)] or [""]
+        for url, host, match in itertools.product(asked, _hosts(item, gateway), _matches(item)):
+            row = {**_probe(match, host), "name": f"HTTPRoute {where}: {_in_words(match, host)}", "url": url}
+            rows[where, host, str(match), url] = {**row, "section": "routes", "expected": list(denied)}
     return list(rows.values())
+
+
+def _schemes(item: Mapping[str, Any], gateway: Mapping[str, Any]) -> set[str]:
+    """Schemes of the listeners that the route is for: those that it names, else all."""
+    names = {parent.get("sectionName") for parent in item["spec"].get("parentRefs") or ()}
+    return {
+        str(listener.get("protocol") or "HTTP").lower()
+        for listener in gateway["spec"].get("listeners") or ()
+        if None in names or listener.get("name") in names
+    }
 
 
 def _attached(item: Mapping[str, Any], gateway: Mapping[str, Any]) -> bool:

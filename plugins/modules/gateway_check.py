@@ -51,9 +51,13 @@ options:
           - What is asked for. V(chat), V(completion), V(stream), V(embeddings) and V(models) are endpoints of a model,
             for which a body is made; V(list) is the Gateway's own list of models; V(plain) asks for O(requests[].path)
             itself.
+          - V(seal) asks for the path that only the seal of the Gateway refuses, see the filter
+            P(llmops.maas.gateway_seal#filter).
+          - V(echo) asks a backend that answers with the headers that it has got, as JSON below C(headers). None of
+            O(requests[].names) may be among them, nor the credential in any of them.
           - V(stream) wants server-sent events, one of them with usage though none asked for it.
         type: str
-        choices: [chat, completion, stream, embeddings, models, list, plain]
+        choices: [chat, completion, stream, embeddings, models, list, plain, seal, echo]
         default: plain
       path:
         description: Path of the model at the Gateway, such as V(/qwen3), or for V(plain) the whole path.
@@ -63,9 +67,27 @@ options:
         description: Method of the request. Default is that of the kind.
         type: str
       host:
-        description: Host name that the request is for.
+        description: The header C(Host), as it is sent.
         type: str
         required: true
+      server_name:
+        description: Host name that an address with https is asked for (SNI). Default is O(requests[].host).
+        type: str
+        default: ""
+      target:
+        description:
+          - What is sent as the target of the request, untouched, where it is not O(requests[].path), such as
+            V(http://MODELS.EXAMPLE.COM/qwen3/v1/models). Such a request has no body.
+        type: str
+        default: ""
+      url:
+        description: Address of the Gateway for this request. Default is O(url).
+        type: str
+        default: ""
+      answer_headers:
+        description: Regular expressions by the name of a header, which the answer must have with such a value.
+        type: dict
+        default: {}
       headers:
         description: Further headers, none of them secret.
         type: dict
@@ -79,7 +101,9 @@ options:
         type: str
         default: ""
       names:
-        description: For V(list), all names of models that the answer must hold, and no others.
+        description:
+          - For V(list), all names of models that the answer must hold, and no others.
+          - For V(echo), headers that the backend must not get; V(x-maas-*) stands for all that begin so.
         type: list
         elements: str
         default: []
@@ -155,6 +179,11 @@ options:
   gateway_ca_cert:
     description: Path of the CA certificates that sign the Gateway's certificate. Default are those of the system.
     type: path
+  gateway_ca_secret:
+    description:
+      - Secret (C(namespace), C(name)) whose C(ca.crt) is trusted as well, such as that of the Gateway's certificate.
+      - One that is not there, or has none, is no error.
+    type: dict
   gateway_validate_certs:
     description: Whether to verify the Gateway's certificate.
     type: bool
@@ -233,16 +262,20 @@ passed:
   returned: success
 """
 
+import base64
+import functools
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_checks import Checker
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Gateway, GatewayError
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Gateway, GatewayError, Trust
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
 _CREDENTIALS = ["key", "none", "wrong_key", "wrong_prefix", "token", "tampered_token"]
 _REQUEST: dict[str, Any] = {
@@ -252,6 +285,10 @@ _REQUEST: dict[str, Any] = {
     "path": {"type": "str", "required": True},
     "method": {"type": "str"},
     "host": {"type": "str", "required": True},
+    "server_name": {"type": "str", "default": ""},
+    "target": {"type": "str", "default": ""},
+    "url": {"type": "str", "default": ""},
+    "answer_headers": {"type": "dict", "default": {}},
     "headers": {"type": "dict", "default": {}},
     "model": {"type": "str", "default": ""},
     "served_name": {"type": "str", "default": ""},
@@ -281,29 +318,47 @@ def _argument_spec() -> dict[str, Any]:
         "token_url": {"type": "str", "default": "", "no_log": False},
         "timeout": {"type": "int", "default": 30},
         "gateway_ca_cert": {"type": "path"},
+        "gateway_ca_secret": {"type": "dict", "no_log": False},
         "gateway_validate_certs": {"type": "bool", "default": True},
     }
+
+
+def _ca(kube: Kube, secret: Mapping[str, str] | None) -> str:
+    """CA certificates (PEM) of a Secret; empty where it is not there or has none."""
+    if not secret:
+        return ""
+    try:
+        found = kube.request("GET", f"/api/v1/namespaces/{secret['namespace']}/secrets/{secret['name']}")
+        return base64.b64decode((found.get("data") or {}).get("ca.crt") or "").decode()
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        return ""
 
 
 def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     """The results of all requests of the module's arguments."""
     given = module.params
-    hosts = [request["host"] for request in given["requests"]]
-    gateway = Gateway(
-        given["url"],
-        hosts[0] if hosts else "",
-        timeout=float(given["timeout"]),
-        ca_cert=given["gateway_ca_cert"] or "",
-        validate_certs=given["gateway_validate_certs"],
+    kube = Kube.connect(given)
+    trust = Trust(
+        given["gateway_ca_cert"] or "", _ca(kube, given["gateway_ca_secret"]), given["gateway_validate_certs"]
     )
-    keys = Keys(Kube.connect(given), given["keys_namespace"], given["key_labels"])
+
+    @functools.cache
+    def connect(url: str, host: str) -> Gateway:
+        return Gateway(url or given["url"], host, timeout=float(given["timeout"]), trust=trust)
+
+    # A mistake in an address ends the task before anything is sent.
+    for request in given["requests"]:
+        connect(request["url"], request["server_name"] or request["host"])
+    keys = Keys(kube, given["keys_namespace"], given["key_labels"])
     # Whatever an answer says, its key is taken out of the result.
     tokens = Tokens(
         Keys(Kube.connect(given), given["clients_namespace"], {}),
         token_url=given["token_url"],
         timeout=float(given["timeout"]),
     )
-    checker = Checker(gateway, keys, tokens, given["key_prefix"], hide=module.no_log_values.add)
+    checker = Checker(connect, keys, tokens, given["key_prefix"], hide=module.no_log_values.add)
     return checker.run(given["requests"])
 
 

@@ -51,6 +51,16 @@ class Client:
         finally:
             connection.close()
 
+    def answer(self, path: str) -> tuple[int, str | None]:
+        """Status, and where the answer sends the client."""
+        connection = self._connection()
+        try:
+            connection.request("GET", path, headers={"Host": self.host, "Authorization": f"{self.prefix} {self.key}"})
+            found = connection.getresponse()
+            return found.status, found.getheader("Location")
+        finally:
+            connection.close()
+
     def allowed_origin(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
         """Status, and the origin whose pages may read the answer."""
         connection = self._connection()

@@ -15,7 +15,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,9 @@ import yaml
 from api_server import find_binary, free_ports
 from gateway_client import Client, chat, until
 
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Gateway, Trust
+from ansible_collections.llmops.maas.plugins.plugin_utils._entry_checks import FORMS, REFUSED, Form
+from ansible_collections.llmops.maas.plugins.plugin_utils._seal import PROBE_PATH, envoy_filter
 from ansible_collections.llmops.maas.roles.embedded_cluster.files.stand_ins.gateway import envoy
 from ansible_collections.llmops.maas.roles.embedded_cluster.files.stand_ins.gateway.kuadrant import read
 
@@ -47,7 +52,7 @@ class Chain:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.ports = dict(
-            zip(("listener", "tls", "admin", "status", "model", "rls", "http"), free_ports(7), strict=True)
+            zip(("listener", "tls", "admin", "status", "model", "rls", "http", "echo"), free_ports(8), strict=True)
         )
         self.client = Client("127.0.0.1", host=objects.HOST, port=self.ports["listener"])
         self.secret = objects.certificate()
@@ -68,9 +73,13 @@ class Chain:
         options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
         self._run(str(binary), "--config-path", str(self.directory / "envoy.json"), *options)
 
-    def configure(self, *actions: objects.Json, limits: str = "deny") -> None:
-        """Replace Envoy's files while it runs. Authentication is Authorino's, which is not here: it is left out."""
+    def configure(self, *actions: objects.Json, limits: str = "deny", more: Sequence[objects.Json] = ()) -> None:
+        """Replace Envoy's files while it runs. Authentication is Authorino's, which is not here: it is left out.
+
+        ``more``: further EnvoyFilters.
+        """
         filters = objects.envoy_filters({**objects.action_set("/m"), "actions": list(actions)}, limits=limits)
+        filters += more
         limitador = ("limitador-limitador", "kuadrant-system")
         found = envoy.Objects(
             gateway=objects.gateway(
@@ -78,13 +87,21 @@ class Chain:
                 {"name": "https", "protocol": "HTTPS", "port": 443, "hostname": objects.HOST, "tls": TLS},
             ),
             secrets={("llm", "gate-tls"): self.secret},
-            routes=[objects.route("m", objects.rule("/m", objects.rewrite("/")))],
+            envoy_filters=filters,
+            routes=[
+                objects.route("m", objects.rule("/m", objects.rewrite("/"))),
+                objects.route("open", objects.rule("/open", objects.rewrite("/"))),
+                objects.route("open.too", objects.rule("/open2", objects.rewrite("/"))),
+                objects.route("echo", objects.rule("/echo", service="echo")),
+            ],
             services={
                 ("llm", "model"): objects.service("model", 80, 8080),
+                ("llm", "echo"): objects.service("echo", 80, 8080),
                 (limitador[1], limitador[0]): objects.service(limitador[0], 8081, 8081, limitador[1]),
             },
             pods=[
                 objects.pod("model", {"8080": self.ports["model"]}),
+                objects.pod("echo", {"8080": self.ports["echo"]}),
                 objects.pod(limitador[0], {"8081": self.ports["rls"]}, limitador[1]),
             ],
         )
@@ -159,6 +176,116 @@ def test_a_client_cannot_choose_the_path_that_limits_see(chain: Chain) -> None:
     request = urllib.request.Request(url, headers={"Host": objects.HOST, "X-Envoy-Original-Path": "/other"})
     with pytest.raises(urllib.error.HTTPError, match="429"):
         urllib.request.urlopen(request, timeout=10)
+
+
+# What admits a request here in the place of Kuadrant's filter: by the key, and by hosts in lower case alone.
+ADMISSION = """
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  if headers:get(":authority") == "models.example.com" and headers:get("authorization") == "APIKEY k" then
+    headers:add("x-maas-user", "alice")
+  end
+end
+"""
+
+
+def inserted(name: str, script: str) -> objects.Json:
+    """An EnvoyFilter of a Lua filter, placed as the operator places Kuadrant's."""
+    content = {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}
+    value = {"name": name, "typed_config": {**content, "default_source_code": {"inline_string": script}}}
+    patch = {"operation": "INSERT_BEFORE", "value": value}
+    patches = [{"applyTo": "HTTP_FILTER", "match": objects.before_router(), "patch": patch}]
+    spec = {"targetRefs": [{"kind": "Gateway", "name": "gate"}], "configPatches": patches}
+    return {"metadata": {"name": name, "namespace": "llm"}, "spec": spec}
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A backend that answers with the headers that it got."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+
+@pytest.fixture
+def sealed(chain: Chain) -> Iterator[Gateway]:
+    seal = envoy_filter(
+        {"namespace": "llm", "name": "gate"},
+        open_routes=["llm/open"],
+        credential_headers=["Authorization", "X-API-Key"],
+        hsts="max-age=60",
+    )
+    chain.configure(more=[seal, inserted("admission", ADMISSION)])
+    gateway = Gateway(f"http://127.0.0.1:{chain.ports['listener']}", objects.HOST, timeout=10)
+    assert until(lambda: gateway.send("GET", PROBE_PATH, {"Host": objects.HOST}).status, 403, 10) == 403
+    server = ThreadingHTTPServer(("127.0.0.1", chain.ports["echo"]), Echo)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(server.serve_forever)
+        try:
+            yield gateway
+        finally:
+            server.shutdown()
+            server.server_close()
+            chain.configure()
+
+
+KEY = {"Authorization": "APIKEY k"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/m/v1/models", KEY, 200),
+        ("/m/v1/models", {}, 403),
+        ("/m/v1/models", {"X-Maas-User": "alice"}, 403),
+        ("/m/v1/models", {"x_maas_user": "alice"}, 403),
+        # Written in lower case before it is compared, so that an honest client is served.
+        ("/m/v1/models", {**KEY, "Host": objects.HOST.upper()}, 200),
+        ("/m/v1/models", {"Host": objects.HOST.upper()}, 403),
+        ("/m/v1/models", {"Host": objects.HOST.upper(), "X-Maas-User": "alice"}, 403),
+        ("/open/v1/models", {}, 200),
+        ("/open2/v1/models", {}, 403),
+        ("/nothing", {}, 404),
+        (PROBE_PATH, KEY, 200),
+        (PROBE_PATH, {"X-Maas-User": "alice"}, 403),
+        ("/m/v1/models", {"Host": "other.example.com"}, 403),
+    ],
+)
+def test_the_seal_lets_through_what_was_admitted_and_nothing_else(
+    sealed: Gateway, path: str, headers: dict[str, str], status: int
+) -> None:
+    assert sealed.send("GET", path, {"Host": objects.HOST, **headers}).status == status
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.words)
+@pytest.mark.parametrize("forged", [{}, {"X-Maas-User": "alice"}], ids=["plain", "forged"])
+def test_no_form_of_the_host_goes_around_the_seal(sealed: Gateway, form: Form, forged: dict[str, str]) -> None:
+    target = form.target(objects.HOST, "/m/v1/models") or "/m/v1/models"
+    answer = sealed.send_raw("GET", target, {"Host": form.header(objects.HOST), **forged})
+    assert answer.status in REFUSED, answer
+
+
+def test_a_backend_gets_neither_credentials_nor_what_only_policies_may_say(sealed: Gateway) -> None:
+    sent = {"Host": objects.HOST, **KEY, "X-API-Key": "other", "X-Maas-User": "admin", "X-Maas-Groups": "admin"}
+    got = json.loads(sealed.send("GET", "/echo", sent).body)
+    assert got["host"] == objects.HOST
+    assert not {"authorization", "x-api-key"} & set(got)
+    assert not [name for name in got if "maas" in name]
+
+
+def test_answers_over_https_say_so_also_refusals(chain: Chain, sealed: Gateway) -> None:
+    trust = Trust(ca_data=base64.b64decode(chain.secret["data"]["tls.crt"]).decode())
+    secure = Gateway(f"https://127.0.0.1:{chain.ports['tls']}", objects.HOST, timeout=10, trust=trust)
+    for headers, status in (({}, 403), (KEY, 200)):
+        answer = secure.send("GET", "/m/v1/models", {"Host": objects.HOST, **headers})
+        assert (answer.status, answer.headers.get("strict-transport-security")) == (status, "max-age=60")
+    assert "strict-transport-security" not in sealed.send("GET", "/m/v1/models", {"Host": objects.HOST}).headers
 
 
 @pytest.mark.parametrize(("mode", "status"), [("allow", 200), ("deny", 500)])

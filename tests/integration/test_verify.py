@@ -48,7 +48,9 @@ TOKENS = {"maas_auth_mode": "both", "maas_keycloak_clients": CLIENTS, "maas_embe
 SPREAD = 90
 
 
-SECTIONS = {"policies", "failure_modes", "access", "credentials", "tokens", "hidden", "routes", "limits"}
+SECTIONS = {"policies", "failure_modes", "seal", "hosts", "access", "credentials", "tokens", "hidden", "routes"}
+SECTIONS |= {"backend", "limits"}
+SEAL = "/apis/networking.istio.io/v1alpha3/namespaces/llm/envoyfilters/kuadrant-gateway-seal"
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +230,10 @@ def open_route(cluster: Deployment) -> Iterator[None]:
     rule = route["rules"][-1]
     route["rules"] = [{"backendRefs": rule["backendRefs"], "matches": [{"path": {"type": "Exact", "value": "/open"}}]}]
     target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "open"}
-    policy = {"targetRef": target, "rules": {"authentication": {"anybody": {"anonymous": {}}}}}
+    # What the seal of the Gateway lets through: somebody knew of it.
+    success = {"headers": {"x-maas-user": {"plain": {"value": "anybody"}}}}
+    rules = {"authentication": {"anybody": {"anonymous": {}}}, "response": {"success": success}}
+    policy = {"targetRef": target, "rules": rules}
     policies = AUTH_POLICY.rpartition("/")[0]
     made = [
         (ROUTES, {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": route}),
@@ -324,6 +329,16 @@ def stopped_authorino(cluster: Deployment) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
+def without(name: str) -> Callable[[Any], None]:
+    """Takes a filter out of the seal."""
+
+    def change(item: Any) -> None:
+        patches = item["spec"]["configPatches"]
+        item["spec"]["configPatches"] = [entry for entry in patches if entry["patch"]["value"]["name"] != name]
+
+    return change
+
+
 MISSING = "expected Accepted, Enforced, got missing"
 FAULTS: dict[str, tuple[Callable[[Deployment], Any], str, str]] = {
     "an AuthPolicy is deleted": (
@@ -372,6 +387,33 @@ FAULTS: dict[str, tuple[Callable[[Deployment], Any], str, str]] = {
         lambda cluster: changed(cluster, AUTH_POLICY, wrong_issuer),
         "tokens",
         f"{MODEL} chat with a token of app-developer: expected 200, got 403",
+    ),
+    "the seal is deleted": (
+        lambda cluster: deleted(cluster, SEAL),
+        "seal",
+        "http, host localhost: what no policy has admitted: expected 403, got 404",
+    ),
+    "the seal is deleted, and hosts in capitals come in": (
+        lambda cluster: deleted(cluster, SEAL),
+        "hosts",
+        f"{MODEL}, host localhost in capitals, without a key: expected 301 or 400 or 401 or 403 or 404 or 421, got 200",
+    ),
+    "the seal is open": (
+        lambda cluster: changed(cluster, SEAL, without("llmops.maas.seal")),
+        "seal",
+        "the seal is open: what no policy has admitted is let through",
+    ),
+    "forged headers are believed": (
+        lambda cluster: changed(
+            cluster, SEAL, lambda item: (without("llmops.maas.identity")(item), without("llmops.maas.host")(item))
+        ),
+        "seal",
+        "the seal is open: what no policy has admitted is let through",
+    ),
+    "backends get credentials": (
+        lambda cluster: changed(cluster, SEAL, without("llmops.maas.credentials")),
+        "backend",
+        "headers that a backend gets: expected 200, got 200 (the backend got authorization",
     ),
     "Authorino is stopped": (stopped_authorino, "access", f"{MODEL} chat as admin: expected 200, got 500"),
 }

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.llmops.maas.plugins.filter.access import access
 from ansible_collections.llmops.maas.plugins.filter.model_list import model_list
-from ansible_collections.llmops.maas.plugins.filter.serving_paths import serving_paths
 from ansible_collections.llmops.maas.plugins.module_utils._catalogue import normalise
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -245,19 +244,3 @@ def test_whoever_gets_in_has_a_tier_with_limits(groups: list[str], factor: float
     assert evaluate(made["allowed"], joined, "POST", "/qwen3/v1/chat/completions") == bool(tier)
     limits = made["request_limits_by_tier"]
     assert not tier or all(rate["limit"] >= 1 for rate in limits[f"requests-{tier}"]["rates"])
-
-
-def route(name: str, *, backends: bool = True, hostname: str = "localhost", gateway: str = "g") -> dict[str, Any]:
-    rule = {
-        "matches": [{"path": {"type": "PathPrefix", "value": f"/{name}"}}],
-        **({"backendRefs": [{"name": "x"}]} if backends else {}),
-    }
-    spec = {"hostnames": [hostname], "parentRefs": [{"name": gateway}], "rules": [rule]}
-    return {"metadata": {"name": name, "namespace": "llm"}, "spec": spec}
-
-
-def test_only_a_path_with_backends_for_all_hosts_on_the_gateway_serves() -> None:
-    routes = [route("a"), route("b", backends=False), route("c", hostname="other"), route("d", gateway="other")]
-    gateway = {"namespace": "llm", "name": "g"}
-    assert serving_paths(routes, ["localhost"], gateway) == {"a": ["/a"], "b": []}
-    assert serving_paths(routes, ["localhost", "more"], gateway) == {}

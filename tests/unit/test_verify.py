@@ -244,7 +244,15 @@ def test_an_answer_200_must_be_what_was_asked_for(kind: str, content: Any, conte
     assert (problem in found) if problem else found == ""
 
 
-CHECK = {"kind": "plain", "denied": False, "expected": [200], "model": "", "served_name": "", "window": 60}
+CHECK = {
+    "kind": "plain",
+    "denied": False,
+    "answer_headers": {},
+    "expected": [200],
+    "model": "",
+    "served_name": "",
+    "window": 60,
+}
 
 
 def test_an_unexpected_status_is_explained() -> None:
