@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._booleans import BooleanError, as_boolean
 from ansible_collections.llmops.maas.plugins.module_utils._rates import RateError, parse_rates
 
 # KServe names the Service <name>-predictor, and a Service name is a DNS label of at most 63 characters
@@ -80,6 +81,7 @@ def _entry(model: Mapping[str, Any], runtimes: Mapping[str, Any], where: str) ->
     if unknown:
         raise CatalogueError(f"{where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(_KNOWN))}")
     entry = {**_DEFAULTS, "paths": ["/" + str(model["name"])], **model}
+    entry["enabled"] = _boolean(entry["enabled"], f"{where}.enabled")
     _check_identity(entry, runtimes, where)
     _check_numbers(entry, where)
     entry["served_names"] = list(dict.fromkeys([entry["name"], *entry["served_names"]]))
@@ -107,7 +109,8 @@ def _check_identity(entry: Mapping[str, Any], runtimes: Mapping[str, Any], where
     if entry["task"] not in _ENDPOINTS:
         raise CatalogueError(f"{where}.task: {entry['task']!r} is not one of {', '.join(_ENDPOINTS)}")
     uri = str(entry.get("storage_uri") or "")
-    if not uri and not runtimes[entry["runtime"]].get("self_contained", False):
+    contained = runtimes[entry["runtime"]].get("self_contained", False)
+    if not uri and not _boolean(contained, f"maas_runtimes.{entry['runtime']}.self_contained"):
         raise CatalogueError(
             f"{where}.storage_uri: say where the model comes from, such as hf://Qwen/Qwen3-0.6B or s3://models/qwen3"
         )
@@ -118,6 +121,13 @@ def _check_identity(entry: Mapping[str, Any], runtimes: Mapping[str, Any], where
     for path in entry["paths"]:
         if not _PATH.match(str(path)):
             raise CatalogueError(f"{where}.paths: {path!r} must start with '/' and must not end with it")
+
+
+def _boolean(value: Any, where: str) -> bool:
+    try:
+        return as_boolean(value, where)
+    except BooleanError as error:
+        raise CatalogueError(str(error)) from error
 
 
 def _check_numbers(entry: Mapping[str, Any], where: str) -> None:

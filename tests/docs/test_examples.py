@@ -20,7 +20,7 @@ PLUGINS = {
     kind: sorted(
         f"llmops.maas.{path.stem}" for path in (ROOT / "plugins" / folder).glob("*.py") if path.stem != "__init__"
     )
-    for kind, folder in (("module", "modules"), ("filter", "filter"))
+    for kind, folder in (("module", "modules"), ("filter", "filter"), ("lookup", "lookup"))
 }
 ALL = [(kind, name) for kind, names in PLUGINS.items() for name in names]
 

@@ -53,6 +53,16 @@ def test_limits_become_rates() -> None:
 
 def test_disabled_models_are_left_out() -> None:
     assert normalise([{**QWEN, "enabled": False}], RUNTIMES, "maas_models") == []
+    assert normalise([{**QWEN, "enabled": "false"}], RUNTIMES, "maas_models") == []
+
+
+def test_booleans_may_be_text() -> None:
+    assert one(enabled="yes")["enabled"] is True
+    image = {"image": "sim", "self_contained": "no"}
+    with pytest.raises(CatalogueError, match="say where the model comes from"):
+        normalise([{"name": "qwen"}], {"vllm-latest": image}, "maas_models")
+    with pytest.raises(CatalogueError, match=r"^maas_runtimes\.vllm-latest\.self_contained: 'of' is not a boolean"):
+        normalise([{"name": "qwen"}], {"vllm-latest": {**image, "self_contained": "of"}}, "maas_models")
 
 
 def test_gpus_of_all_replicas_are_counted() -> None:
@@ -87,6 +97,7 @@ def test_revision_follows_what_restarts_pods_and_nothing_else() -> None:
         ({"min_replicas": 2}, "larger than max_replicas"),
         ({"request_limits": "10/day"}, r"request_limits: '10/day'.*10/24h"),
         ({"gpu": 1}, "unknown field gpu; known are"),
+        ({"enabled": "flase"}, r"maas_models\[0\] \(qwen\)\.enabled: 'flase' is not a boolean; write true or false"),
     ],
 )
 def test_mistakes_name_the_entry_and_the_mend(fields: dict[str, Any], message: str) -> None:
