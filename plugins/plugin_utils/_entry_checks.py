@@ -59,6 +59,8 @@ def seal(hosts: Sequence[str], urls: Mapping[str, str], settle: int = 0) -> list
         {
             **_row("seal", f"{scheme}, host {host}: what no policy has admitted", host, PROBE_PATH, url),
             "kind": "seal",
+            # On a connection of its own: one from before the seal may not have its filters.
+            "target": PROBE_PATH,
             "headers": _forged("admin"),
             "expected": [403],
             "denied": True,

@@ -35,6 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 import gateway_objects as objects
 
 STAND_INS = Path(__file__).resolve().parents[2] / "roles/embedded_cluster/files"
+# As Istio starts Envoy: a connection from before a new configuration ends with its next answer.
+DRAIN = ("--drain-time-s", "45", "--drain-strategy", "immediate")
 # Milliseconds between two tokens of an answer.
 PACE = 60
 TLS = {"certificateRefs": [{"name": "gate-tls"}]}
@@ -70,7 +72,7 @@ class Chain:
         rls = (f"--rls-port={self.ports['rls']}", f"--http-port={self.ports['http']}")
         self._run(sys.executable, "-m", "stand_ins.limitador", *rls, str(self.directory / "limits.yaml"))
         binary = Path(sys.executable).with_name("envoy")
-        options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
+        options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error", *DRAIN)
         self._run(str(binary), "--config-path", str(self.directory / "envoy.json"), *options)
 
     def configure(self, *actions: objects.Json, limits: str = "deny", more: Sequence[objects.Json] = ()) -> None:
@@ -213,7 +215,7 @@ class Echo(BaseHTTPRequestHandler):
         return
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sealed(chain: Chain) -> Iterator[Gateway]:
     seal = envoy_filter(
         {"namespace": "llm", "name": "gate"},
@@ -232,7 +234,6 @@ def sealed(chain: Chain) -> Iterator[Gateway]:
         finally:
             server.shutdown()
             server.server_close()
-            chain.configure()
 
 
 KEY = {"Authorization": "APIKEY k"}

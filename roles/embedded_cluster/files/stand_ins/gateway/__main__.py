@@ -75,6 +75,12 @@ async def _start(binary: str, directory: Path) -> asyncio.subprocess.Process:
         "--concurrency",
         "2",
         "--disable-hot-restart",
+        # As Istio starts it (pkg/envoy/proxy.go): a connection from before a new configuration ends with its next
+        # answer.
+        "--drain-time-s",
+        "45",
+        "--drain-strategy",
+        "immediate",
         "--log-level",
         "warning",
         # Notes about features that are still in the making: they are used on purpose.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..limitador.actions import ACTION, AUTH_DATA, HEADER, REQUEST_BODY, RESPONSE_BODY
@@ -47,16 +47,21 @@ def stand_in_filters(kuadrant: Kuadrant) -> list[Json]:
 
 
 def route_policies(kuadrant: Kuadrant, actions: Iterable[Mapping[str, Any]]) -> Json:
-    """``typed_per_filter_config`` of a route with these actions. What none of them asks for is off."""
+    """``typed_per_filter_config`` of a route with these actions. What none of them asks for does nothing."""
     by_service: dict[str, list[Mapping[str, Any]]] = {name: [] for name in kuadrant.services}
     for action in actions:
         by_service.setdefault(str(action.get("service")), []).append(action)
     made: Json = {}
     for name, service in kuadrant.services.items():
         wanted = by_service[name]
+        if not wanted:
+            continue
         if service.kind == AUTH:
-            made[name] = _authorization_of_route(wanted)
-        elif wanted:
+            # The scope is the host of the AuthConfig.
+            settings = {"context_extensions": {"host": wanted[0]["scope"]}}
+            kind = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
+            made[name] = typed(kind, {"check_settings": settings})
+        else:
             limits = [_descriptor(action, done=service.kind == REPORT) for action in wanted]
             made[name] = typed("envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute", {"rate_limits": limits})
     return made
@@ -69,15 +74,9 @@ def _authorization(name: str, service: Service) -> Json:
         "status_on_error": {"code": "InternalServerError"},
         "grpc_service": {"envoy_grpc": {"cluster_name": service.cluster}, "timeout": f"{service.timeout:g}s"},
     }
-    return {"name": name, "typed_config": typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", content)}
-
-
-def _authorization_of_route(actions: Sequence[Mapping[str, Any]]) -> Json:
-    content: Json = {"disabled": True}
-    if actions:
-        # The scope is the host of the AuthConfig.
-        content = {"check_settings": {"context_extensions": {"host": actions[0]["scope"]}}}
-    return typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute", content)
+    # Off unless a route has settings for it: Kuadrant's filter asks nobody about a request that it has no rules for.
+    settings = typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", content)
+    return {"name": name, "typed_config": settings, "disabled": True}
 
 
 def _rate_limit(name: str, service: Service) -> Json:
