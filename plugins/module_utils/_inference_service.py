@@ -64,8 +64,17 @@ def judge(view: ModelView, limits: Limits, history: History, now: float) -> Verd
     if verdict.state == "failed" and now - history.began < look.limits.settle:
         verdict = replace(verdict, state="progressing")
     look.held(f"phase:{verdict.phase}")
+    unnoticed = look.held("unnoticed") if _is_unnoticed(view, verdict) else 0.0
     look.history.close_round()
-    return replace(verdict, warnings=_warnings(view))
+    return replace(verdict, warnings=_warnings(view), unnoticed=unnoticed)
+
+
+def _is_unnoticed(view: ModelView, verdict: Verdict) -> bool:
+    """Whether KServe has left no trace of having seen the InferenceService, or the last change of it."""
+    if verdict.reason == "SpecNotRolledOut":
+        return True
+    uid = str((view.service or {}).get("metadata", {}).get("uid"))
+    return verdict.reason == "NoDeployment" and not _status(view.service or {}) and not newest_event(view.events, uid)
 
 
 def _judge(view: ModelView, look: Look) -> Verdict:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._controller_watch import Controllers, Ignored
 from ansible_collections.llmops.maas.plugins.module_utils._inference_service import (
     REVISION_ANNOTATION,
     ModelView,
@@ -23,6 +24,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdic
 from ansible_collections.llmops.maas.plugins.module_utils._wait import WaitState
 from ansible_collections.llmops.maas.plugins.module_utils._watch import KubeObject, Source, Store
 
+API_VERSION = "serving.kserve.io/v1beta1"
 # KServe puts it on Deployments and Pods: pkg/controller/v1beta1/inferenceservice/components/predictor.go.
 SERVICE_LABEL = "serving.kserve.io/inferenceservice"
 # More names than this would make an overlong URL; then all models of the namespace are watched.
@@ -87,7 +89,7 @@ class Selection:
 
     def sources(self) -> list[Source]:
         """What to watch. The models are listed without names, so that a misspelt one can be told from those there."""
-        services = f"/apis/serving.kserve.io/v1beta1/namespaces/{self.namespace}/inferenceservices"
+        services = f"/apis/{API_VERSION}/namespaces/{self.namespace}/inferenceservices"
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
         core = f"/api/v1/namespaces/{self.namespace}"
         selected = {"labelSelector": self.label_selector} if self.label_selector else {}
@@ -106,18 +108,28 @@ class Selection:
 
 
 class ModelJudge:
-    """Judges all selected models; the verdicts' keys are the models' names."""
+    """Judges all selected models; the verdicts' keys are the models' names.
 
-    def __init__(self, selection: Selection, limits: Limits, state: WaitState) -> None:
+    With ``controllers`` it gives up on models when KServe cannot act.
+    """
+
+    def __init__(
+        self, selection: Selection, limits: Limits, state: WaitState, controllers: Controllers | None = None
+    ) -> None:
         self._selection = selection
         self._limits = limits
         self._state = state
+        self._controllers = controllers
 
     def __call__(self, store: Store, now: float) -> dict[str, Verdict]:
         views = self._views(store)
         if not views:
             return {self._selection.label_selector: self._nothing(now)}
-        return {view.name: judge(view, self._limits, self._state.history(view.name), now) for view in views}
+        verdicts = {view.name: judge(view, self._limits, self._state.history(view.name), now) for view in views}
+        if self._controllers is not None:
+            ignored = [_ignored(view, verdicts[view.name]) for view in views if verdicts[view.name].unnoticed]
+            verdicts.update(self._controllers.verdicts({entry.name: entry for entry in ignored}, now))
+        return verdicts
 
     def _views(self, store: Store) -> list[ModelView]:
         services = {str(item["metadata"]["name"]): item for item in store.all("services")}
@@ -151,6 +163,20 @@ class ModelJudge:
             f"{self._selection.label_selector}",
             hint="Correct label_selector or namespace, or create the InferenceServices first.",
         )
+
+
+def _ignored(view: ModelView, verdict: Verdict) -> Ignored:
+    words = "KServe has made no Deployment" if verdict.reason == "NoDeployment" else verdict.message
+    return Ignored(
+        verdict=verdict,
+        seconds=verdict.unnoticed,
+        api_version=API_VERSION,
+        kind="InferenceService",
+        namespace=view.namespace,
+        name=view.name,
+        item=view.service,
+        words=words,
+    )
 
 
 def _owner(deployment: KubeObject) -> list[str]:

@@ -17,6 +17,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._pod_health import con
 from ansible_collections.llmops.maas.plugins.module_utils._rollout import (
     daemon_set_gap,
     deployment_gap,
+    is_observed,
     stateful_set_gap,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
@@ -122,7 +123,7 @@ def _rollout(gap: Callable[[KubeObject], str]) -> Rule:
         if refusal.get("status") == "True":
             hint = "Raise the quota, change the policy or mend the admission webhook that the message names."
             return waiting(str(refusal.get("reason")), f"{lacking}: {refusal.get('message')}", hint)
-        return waiting("RollingOut", lacking)
+        return waiting("RollingOut", lacking, "" if is_observed(item) else "Does kube-controller-manager run?")
 
     return rule
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._attention import unnoticed
+from ansible_collections.llmops.maas.plugins.module_utils._controller_watch import Controllers, Ignored
 from ansible_collections.llmops.maas.plugins.module_utils._criteria import Criterion
 from ansible_collections.llmops.maas.plugins.module_utils._readiness import READY, failed, reason_among, waiting
 from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
@@ -93,12 +95,22 @@ def _selectors(entries: Sequence[Wanted]) -> dict[str, str]:
 
 
 class ResourceJudge:
-    """Judges all wanted resources; the verdicts' keys are their labels. `subjects` names the object behind a key."""
+    """Judges all wanted resources; the verdicts' keys are their labels. `subjects` names the object behind a key.
 
-    def __init__(self, wanted: Sequence[Wanted], state: WaitState, reasons_grace: float) -> None:
+    With ``controllers`` it gives up on objects whose controller cannot act.
+    """
+
+    def __init__(
+        self,
+        wanted: Sequence[Wanted],
+        state: WaitState,
+        reasons_grace: float,
+        controllers: Controllers | None = None,
+    ) -> None:
         self._wanted = wanted
         self._state = state
         self._grace = reasons_grace
+        self._controllers = controllers
         self.subjects: dict[str, tuple[Wanted, KubeObject | None]] = {}
 
     def __call__(self, store: Store, now: float) -> dict[str, Verdict]:
@@ -108,11 +120,50 @@ class ResourceJudge:
             items = store.items(source_name(wanted.group))
             chosen = self._chosen(wanted, items)
             if not chosen:
-                verdicts[wanted.label] = self._note(wanted, None, _absent(wanted, items), wanted.label, now)
+                self.subjects[wanted.label] = (wanted, None)
+                verdicts[wanted.label] = _absent(wanted, items)
             for item in chosen:
                 entry = replace(wanted, name=str(item["metadata"]["name"]), namespace=_namespace(item))
-                verdicts[entry.label] = self._note(entry, item, self._present(entry, item, now), entry.label, now)
+                self.subjects[entry.label] = (entry, item)
+                verdicts[entry.label] = self._present(entry, item, now)
+        verdicts.update(self._seen_from_controllers(verdicts, now))
+        for key, verdict in verdicts.items():
+            history = self._state.history(key)
+            history.held(f"phase:{verdict.phase}", now)
+            history.close_round()
         return verdicts
+
+    def _seen_from_controllers(self, verdicts: Mapping[str, Verdict], now: float) -> dict[str, Verdict]:
+        """New verdicts, by key, of objects that wait for a controller in vain or with good reason."""
+        if self._controllers is None:
+            return {}
+        ignored = {key: self._ignored(key, verdict, now) for key, verdict in verdicts.items()}
+        found = self._controllers.verdicts({key: entry for key, entry in ignored.items() if entry}, now)
+        return {key: replace(v, phase="failed") if v.state == "failed" else v for key, v in found.items()}
+
+    def _ignored(self, key: str, verdict: Verdict, now: float) -> Ignored | None:
+        """The object, when it is not ready and nothing shows that a controller has noticed it."""
+        wanted, item = self.subjects[key]
+        # A Secret without its keys is as good as none: both wait for who makes it.
+        if item is None or verdict.reason == "KeysMissing":
+            item, words = None, verdict.message if wanted.name else ""
+        elif wanted.criterion.deleted:
+            words = f"its finalizers ({', '.join(_finalizers(item))}) are still there" if _finalizers(item) else ""
+        else:
+            words = unnoticed(item)
+        if verdict.state != "progressing" or not words:
+            return None
+        return Ignored(
+            verdict=verdict,
+            seconds=self._state.history(key).held("unnoticed", now),
+            api_version=wanted.api_version,
+            kind=wanted.kind,
+            namespace=wanted.namespace,
+            name=wanted.name,
+            item=item,
+            words=words,
+            leaving=wanted.criterion.deleted,
+        )
 
     @staticmethod
     def _chosen(wanted: Wanted, items: Mapping[str, KubeObject]) -> list[KubeObject]:
@@ -134,13 +185,6 @@ class ResourceJudge:
             return failed(reason, f"{bad.get('type')} is {bad.get('status')}: {message}", verdict.hint)
         return verdict
 
-    def _note(self, wanted: Wanted, item: KubeObject | None, verdict: Verdict, key: str, now: float) -> Verdict:
-        self.subjects[key] = (wanted, item)
-        history = self._state.history(key)
-        history.held(f"phase:{verdict.phase}", now)
-        history.close_round()
-        return verdict
-
 
 def _namespace(item: KubeObject) -> str:
     return str(item["metadata"].get("namespace") or "")
@@ -155,9 +199,14 @@ def _absent(wanted: Wanted, items: Mapping[str, KubeObject]) -> Verdict:
     return replace(waiting("NotFound", "it does not exist", hint), phase="missing")
 
 
-def _deletion_hint(item: KubeObject) -> str:
+def _finalizers(item: KubeObject) -> list[str]:
+    """What holds up the deletion of the object; empty when nobody has asked for it."""
     metadata: Mapping[str, Any] = item["metadata"]
-    if not metadata.get("deletionTimestamp"):
+    return list(metadata.get("finalizers") or []) if metadata.get("deletionTimestamp") else []
+
+
+def _deletion_hint(item: KubeObject) -> str:
+    if not item["metadata"].get("deletionTimestamp"):
         return "Nobody has asked for its deletion."
-    holders = metadata.get("finalizers") or []
+    holders = _finalizers(item)
     return f"Its deletion waits for the finalizers {', '.join(holders)}: do their controllers run?" if holders else ""

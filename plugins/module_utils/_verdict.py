@@ -18,7 +18,8 @@ class Verdict:
 
     ``failed`` means that waiting longer will not help. ``reason`` is one CamelCase word, ``message`` says what is the
     matter, ``hint`` what would mend it. ``pod`` and ``container`` name where the trouble is and whose log explains it
-    (``previous_log``: the log of the instance before the present one).
+    (``previous_log``: the log of the instance before the present one). ``unnoticed`` is for how many seconds nothing
+    has shown that a controller has noticed the object as it is now.
     """
 
     state: State
@@ -31,6 +32,7 @@ class Verdict:
     previous_log: bool = False
     url: str = ""
     warnings: tuple[str, ...] = ()
+    unnoticed: float = 0.0
 
 
 @dataclass

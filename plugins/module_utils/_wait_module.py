@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.maas.plugins.module_utils._controller_watch import Controllers, Reader
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait import (
@@ -24,6 +25,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait import (
 from ansible_collections.llmops.maas.plugins.module_utils._watch import Source, Watcher, WatchError
 
 SLICE_ARGUMENTS: dict[str, Any] = {
+    "controller_grace": {"type": "float", "default": 10.0},
     "slice_seconds": {"type": "float", "default": 0.0},
     "slice_early": {"type": "bool", "default": True},
     "resume": {"type": "str", "no_log": True},
@@ -42,6 +44,10 @@ def terms_of(params: Mapping[str, Any]) -> Terms:
         early=params["slice_early"],
         fail_fast=params["fail_fast"],
     )
+
+
+def controllers_of(params: Mapping[str, Any], kube: Reader, state: WaitState) -> Controllers:
+    return Controllers(kube, state, params["controller_grace"])
 
 
 def state_of(params: Mapping[str, Any]) -> WaitState:

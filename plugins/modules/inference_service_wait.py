@@ -145,7 +145,10 @@ services:
       type: str
       sample: downloading
     reason:
-      description: One word that says why it is not ready, mostly the cluster's own.
+      description:
+        - One word that says why it is not ready, mostly the cluster's own.
+        - V(ControllerMissing), V(ControllerNotReady) or V(ControllerSilent) when KServe does not act, see
+          O(controller_grace).
       type: str
       sample: Unschedulable
     message:
@@ -194,6 +197,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait import Outcome, 
 from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
     SLICE_ARGUMENTS,
     collect_logs,
+    controllers_of,
     explain,
     leave,
     needs_log,
@@ -309,7 +313,7 @@ def main() -> None:
     except KubeError as error:
         module.fail_json(msg=str(error))
     state = state_of(module.params)
-    judge = ModelJudge(selection, limits_of(module.params), state)
+    judge = ModelJudge(selection, limits_of(module.params), state, controllers_of(module.params, kube, state))
     outcome = run_slice(module, kube, selection.sources(), judge, state)
     report = Report(module, kube, selection, state, outcome)
     leave(module, outcome, state, {"services": report.rows()}, report.failure)

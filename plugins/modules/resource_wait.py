@@ -187,7 +187,10 @@ resources:
       description: V(ready), V(waiting), V(missing) or V(failed).
       type: str
     reason:
-      description: One word that says why it is not ready, mostly the cluster's own.
+      description:
+        - One word that says why it is not ready, mostly the cluster's own.
+        - V(ControllerMissing), V(ControllerNotReady) or V(ControllerSilent) when its controller does not act, see
+          O(controller_grace).
       type: str
       sample: MissingDependency
     message:
@@ -235,6 +238,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait import Outcome, 
 from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
     MOST_LOGS,
     SLICE_ARGUMENTS,
+    controllers_of,
     explain,
     last_log_lines,
     leave,
@@ -419,7 +423,7 @@ def main() -> None:
             wanted, state.paths = locate(module, kube, wanted)
     except KubeError as error:
         module.fail_json(msg=str(error))
-    judge = ResourceJudge(wanted, state, module.params["reasons_grace"])
+    judge = ResourceJudge(wanted, state, module.params["reasons_grace"], controllers_of(module.params, kube, state))
     outcome = run_slice(module, kube, sources_for(wanted, state.paths), judge, state)
     report = Report(module, kube, judge, state, outcome)
     leave(module, outcome, state, {"resources": report.rows()}, report.failure)

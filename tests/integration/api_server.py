@@ -125,7 +125,7 @@ class ApiServer:
                 "--leader-elect=false",
                 "--secure-port=0",
                 "--controllers=namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller,"
-                "deployment-controller,replicaset-controller,customresourcedefinition*",
+                "deployment-controller,replicaset-controller",
             )
 
     def stop(self) -> None:

@@ -26,6 +26,13 @@ from deployment import CHECKOUT, Deployment, Run, authorino_status, conditions, 
 from gateway_client import chat, gateway, newcomer, until
 from network import Network, webhook_services
 
+from ansible_collections.llmops.maas.plugins.module_utils._controllers import (
+    CAINJECTOR,
+    CONTROLLERS,
+    ISTIOD,
+    Controller,
+)
+
 MODELS = ["granite-8b-code-instruct-128k", "mistral-7b-instruct", "nomic-embed-text-v1-5", "qwen3-0-6b-instruct"]
 SEED_KEYS = ["admin-key-12345", "dev-key-67890", "user-key-abcdef", "readonly-key-999"]
 CATALOGUE = yaml.safe_load((CHECKOUT / "inventories/embedded/group_vars/all/models.yml").read_text())["maas_models"]
@@ -134,6 +141,17 @@ def test_istio_and_the_operators_made_what_only_they_make(deployed: Deployment) 
     container = limitador["spec"]["template"]["spec"]["containers"][0]
     urls = [variable["valueFrom"]["secretKeyRef"]["name"] for variable in container["env"] if "valueFrom" in variable]
     assert urls == ["limitador-redis"]
+
+
+@pytest.mark.parametrize(
+    "controller", sorted({ISTIOD, CAINJECTOR, *CONTROLLERS.values()}, key=str), ids=lambda entry: entry.deployment
+)
+def test_a_controller_that_waits_look_for_is_found_by_name_and_by_image(
+    deployed: Deployment, controller: Controller
+) -> None:
+    found = [item for item in deployed.get("apps/v1", "deployments") if controller.is_run_by(item)]
+    assert [item["metadata"]["name"] for item in found] == [controller.deployment]
+    assert controller.is_run_by({**found[0], "metadata": {"name": "another-name"}})
 
 
 def test_each_model_answers_under_its_paths_and_names(deployed: Deployment) -> None:
