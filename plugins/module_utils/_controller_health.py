@@ -74,7 +74,7 @@ def silent(controller: Controller, found: Sequence[Running], waiting: int, look:
     ready = next((running for running in found if running.is_ready), None)
     if ready is None or look.held(f"silent:{waiting}") < controller.quiet:
         return None
-    namespace, _, name = ready.place.partition("/")
+    namespace, _slash, name = ready.place.partition("/")
     return Fault(
         reason="ControllerSilent",
         subject=f"Deployment {ready.place}",
@@ -97,7 +97,7 @@ def _missing(controller: Controller, look: Look) -> Fault | None:
 
 
 def _down(running: Running, look: Look) -> Fault | None:
-    namespace, _, name = running.place.partition("/")
+    namespace, _slash, name = running.place.partition("/")
     wanted = wanted_replicas(running.deployment)
     if not wanted:
         held = look.held(f"idle:{running.place}") >= SETTLE_SECONDS

@@ -112,7 +112,7 @@ class Maker:
 
     def source_of(self, name: str) -> str | None:
         """The name of the object that one of this name is made from; None for a name that is not made from any."""
-        before, _, after = self.name.partition("*")
+        before, _star, after = self.name.partition("*")
         if not (name.startswith(before) and name.endswith(after)):
             return None
         return name[len(before) : len(name) - len(after)] or None

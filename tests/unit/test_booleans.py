@@ -195,6 +195,6 @@ def test_roles_that_a_text_turns_off_do_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variables", [{"maas_embedded": "false"}, {"maas_embedded": False}])
 def test_no_embedded_cluster_is_started_where_a_text_says_so(variables: dict[str, Any]) -> None:
     done = play("playbooks/site.yml", "-e", json.dumps(variables))
-    embedded, _, platform = done.stdout.partition("Deploy the Models-as-a-Service platform")
+    embedded, _heading, platform = done.stdout.partition("Deploy the Models-as-a-Service platform")
     assert "ok: [localhost]" not in embedded
     assert "no cluster chosen" in platform

@@ -514,8 +514,8 @@ def test_a_slice_goes_on_with_what_the_last_one_knew() -> None:
     for now in (0.0, 10.0):
         ResourceJudge([entry], state, 5.0, Controllers(cluster, state, 10.0))(store, now)
     state = WaitState.decode(state.encode(), 11.0)
-    (verdict,) = ResourceJudge([entry], state, 5.0, Controllers(cluster, state, 10.0))(store, 15.0).values()
-    assert verdict.reason == "ControllerMissing"
+    verdicts = ResourceJudge([entry], state, 5.0, Controllers(cluster, state, 10.0))(store, 15.0)
+    assert [verdict.reason for verdict in verdicts.values()] == ["ControllerMissing"]
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
