@@ -191,13 +191,22 @@ end
 """
 
 
-def inserted(name: str, script: str) -> objects.Json:
-    """An EnvoyFilter of a Lua filter, placed as the operator places Kuadrant's."""
+# What an access log would have of the request, shown to the backend.
+LOG = """
+function envoy_on_request(handle)
+  local known = handle:streamInfo():dynamicMetadata():get("llmops.maas") or {}
+  handle:headers():add("x-log-user", known["user"] or "-")
+end
+"""
+
+
+def inserted(name: str, script: str, priority: int = 0) -> objects.Json:
+    """An EnvoyFilter of a Lua filter, directly before the router, as the operator places Kuadrant's."""
     content = {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}
     value = {"name": name, "typed_config": {**content, "default_source_code": {"inline_string": script}}}
     patch = {"operation": "INSERT_BEFORE", "value": value}
     patches = [{"applyTo": "HTTP_FILTER", "match": objects.before_router(), "patch": patch}]
-    spec = {"targetRefs": [{"kind": "Gateway", "name": "gate"}], "configPatches": patches}
+    spec = {"targetRefs": [{"kind": "Gateway", "name": "gate"}], "configPatches": patches, "priority": priority}
     return {"metadata": {"name": name, "namespace": "llm"}, "spec": spec}
 
 
@@ -223,7 +232,7 @@ def sealed(chain: Chain) -> Iterator[Gateway]:
         credential_headers=["Authorization", "X-API-Key"],
         hsts="max-age=60",
     )
-    chain.configure(more=[seal, inserted("admission", ADMISSION)])
+    chain.configure(more=[seal, inserted("admission", ADMISSION), inserted("log", LOG, 20)])
     gateway = Gateway(f"http://127.0.0.1:{chain.ports['listener']}", objects.HOST, timeout=10)
     assert until(lambda: gateway.send("GET", PROBE_PATH, {"Host": objects.HOST}).status, 403, 10) == 403
     server = ThreadingHTTPServer(("127.0.0.1", chain.ports["echo"]), Echo)
@@ -278,6 +287,8 @@ def test_a_backend_gets_neither_credentials_nor_what_only_policies_may_say(seale
     assert got["host"] == objects.HOST
     assert not {"authorization", "x-api-key"} & set(got)
     assert not [name for name in got if "maas" in name]
+    # Access logs still know the user.
+    assert got["x-log-user"] == "alice"
 
 
 def test_answers_over_https_say_so_also_refusals(chain: Chain, sealed: Gateway) -> None:
