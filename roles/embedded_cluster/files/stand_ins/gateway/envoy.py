@@ -15,7 +15,7 @@ from typing import Any
 from .endpoints import local_ports
 from .kuadrant import WASM, Address, Kuadrant
 from .patches import BLACKHOLE, Patch, http_filters, ordered, virtual_host
-from .policies import stand_in_filters, typed
+from .policies import default_policies, stand_in_filters, typed
 from .routes import Hosts, attached, virtual_hosts
 
 Json = dict[str, Any]
@@ -93,7 +93,7 @@ def resources(objects: Objects, kuadrant: Kuadrant, ports: Mapping[int, int], di
             if not plain:
                 content["listener_filters"] = [_tls_inspector()]
             made.listeners.append(typed(_LISTENER, content))
-        made.routes.extend(_route_configurations(listeners, hosts, patches))
+        made.routes.extend(_route_configurations(listeners, hosts, patches, kuadrant))
     made.clusters.extend(
         _cluster(name, address, objects, name in kuadrant.clusters) for name, address in backends.items()
     )
@@ -111,7 +111,7 @@ def _routes_name(listener: Mapping[str, Any]) -> str:
 
 
 def _route_configurations(
-    listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts], patches: Sequence[Patch]
+    listeners: Iterable[Mapping[str, Any]], hosts: Iterable[Hosts], patches: Sequence[Patch], kuadrant: Kuadrant
 ) -> list[Json]:
     by_name: dict[str, dict[str, Json]] = {}
     for listener, found in zip(listeners, hosts, strict=True):
@@ -122,7 +122,8 @@ def _route_configurations(
     made = []
     for name, known in by_name.items():
         patched = [virtual_host(host, patches) for host in known.values() or [empty]]
-        made.append(typed(_ROUTES, {"name": name, "virtual_hosts": patched, "ignore_port_in_host_matching": True}))
+        content = {"name": name, "virtual_hosts": patched, "ignore_port_in_host_matching": True}
+        made.append(typed(_ROUTES, {**content, "typed_per_filter_config": default_policies(kuadrant)}))
     return made
 
 

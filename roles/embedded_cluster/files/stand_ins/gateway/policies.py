@@ -22,6 +22,7 @@ Json = dict[str, Any]
 
 _TYPE = "type.googleapis.com/"
 _EXT_AUTHZ = "envoy.filters.http.ext_authz"
+_EXT_AUTHZ_PER_ROUTE = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
 _POINTER = re.compile(r"""(request|response)BodyJSON\(\s*["']([^"']+)["']\s*\)""")
 _HEADER = re.compile(r"""request\.headers\[\s*["']([A-Za-z0-9-]+)["']\s*\]""")
 _BODIES = {"request": REQUEST_BODY, "response": RESPONSE_BODY}
@@ -59,12 +60,19 @@ def route_policies(kuadrant: Kuadrant, actions: Iterable[Mapping[str, Any]]) -> 
         if service.kind == AUTH:
             # The scope is the host of the AuthConfig.
             settings = {"context_extensions": {"host": wanted[0]["scope"]}}
-            kind = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
-            made[name] = typed(kind, {"check_settings": settings})
+            made[name] = typed(_EXT_AUTHZ_PER_ROUTE, {"check_settings": settings})
         else:
             limits = [_descriptor(action, done=service.kind == REPORT) for action in wanted]
             made[name] = typed("envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute", {"rate_limits": limits})
     return made
+
+
+def default_policies(kuadrant: Kuadrant) -> Json:
+    """``typed_per_filter_config`` of all routes without one: nobody is asked about what Kuadrant's filter has no rules for.
+
+    It cannot be the filter itself that is off by default: Envoy decides about that before a filter has changed the host.
+    """
+    return {name: typed(_EXT_AUTHZ_PER_ROUTE, {"disabled": True}) for name in kuadrant.named(AUTH)}
 
 
 def _authorization(name: str, service: Service) -> Json:
@@ -74,9 +82,7 @@ def _authorization(name: str, service: Service) -> Json:
         "status_on_error": {"code": "InternalServerError"},
         "grpc_service": {"envoy_grpc": {"cluster_name": service.cluster}, "timeout": f"{service.timeout:g}s"},
     }
-    # Off unless a route has settings for it: Kuadrant's filter asks nobody about a request that it has no rules for.
-    settings = typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", content)
-    return {"name": name, "typed_config": settings, "disabled": True}
+    return {"name": name, "typed_config": typed("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", content)}
 
 
 def _rate_limit(name: str, service: Service) -> Json:
