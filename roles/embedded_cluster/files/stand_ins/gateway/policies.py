@@ -68,9 +68,9 @@ def route_policies(kuadrant: Kuadrant, actions: Iterable[Mapping[str, Any]]) -> 
 
 
 def default_policies(kuadrant: Kuadrant) -> Json:
-    """``typed_per_filter_config`` of all routes without one: nobody is asked about what Kuadrant's filter has no rules for.
+    """``typed_per_filter_config`` of all routes without one: Kuadrant's filter asks nobody where it has no rules.
 
-    It cannot be the filter itself that is off by default: Envoy decides about that before a filter has changed the host.
+    It cannot be the filter itself that is off by default: Envoy decides that before a filter has changed the host.
     """
     return {name: typed(_EXT_AUTHZ_PER_ROUTE, {"disabled": True}) for name in kuadrant.named(AUTH)}
 
