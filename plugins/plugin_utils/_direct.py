@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a module inside Ansible's worker process where that comes to the same.
+"""Run a module inside Ansible's worker process where that makes no difference.
 
 A module is usually packed, started in a new Python and compiled there, each time: that takes longer than most of what
 the modules here do. On the control node itself, with the Python that runs Ansible, the module's C(main) is called
@@ -13,25 +13,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 from ansible import constants
-from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
-from ansible.vars.clean import remove_internal_keys
 
-try:
-    from ansible.module_utils.common.json import Direction, get_module_encoder
-except ImportError:  # before ansible-core 2.19
-    CAN_RUN_HERE = False
-else:
-    CAN_RUN_HERE = True
-
-PROFILE = "legacy"
+from ansible_collections.llmops.maas.plugins.plugin_utils._core import module_arguments, module_result
 
 
 class DirectAction(ActionBase):
@@ -55,15 +45,12 @@ class DirectAction(ActionBase):
             answer: dict[str, Any] = super()._execute_module(module_name, arguments, tmp, variables, *rest, **options)
             return answer
         self._update_module_args(module_name or self._task.action, arguments, variables)
-        answer = self._parse_returned_data({"stdout": printed(self.module, arguments)}, PROFILE)
-        remove_internal_keys(answer)
-        return answer
+        return module_result(printed(self.module, arguments))
 
     def _runs_here(self, variables: Mapping[str, Any]) -> bool:
         task = self._task
         elsewhere = (
-            not CAN_RUN_HERE
-            or self._connection.transport != "local"
+            self._connection.transport != "local"
             or self._play_context.become
             or task.delegate_to
             or task.async_val
@@ -90,9 +77,12 @@ class ModuleAction(DirectAction):
 
 
 def printed(module: ModuleType, arguments: Mapping[str, Any]) -> str:
-    """What the module prints for these arguments: its result."""
+    """What the module prints for these arguments: its result.
+
+    :raises RuntimeError: if it ends without a result
+    """
     output = io.StringIO()
-    with given(arguments), contextlib.redirect_stdout(output):
+    with module_arguments(arguments), contextlib.redirect_stdout(output):
         try:
             module.main()
         except SystemExit:
@@ -100,19 +90,3 @@ def printed(module: ModuleType, arguments: Mapping[str, Any]) -> str:
         else:
             raise RuntimeError(f"{module.__name__} ended without a result")
     return output.getvalue()
-
-
-@contextlib.contextmanager
-def given(arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Let AnsibleModule find the arguments where the wrapper of a module leaves them."""
-    names = ("_ANSIBLE_ARGS", "_ANSIBLE_PROFILE")
-    before = [getattr(basic, name) for name in names]
-    encoder = get_module_encoder(PROFILE, Direction.CONTROLLER_TO_MODULE)
-    packed = json.dumps({"ANSIBLE_MODULE_ARGS": dict(arguments)}, cls=encoder).encode()
-    try:
-        for name, value in zip(names, (packed, PROFILE), strict=True):
-            setattr(basic, name, value)
-        yield
-    finally:
-        for name, value in zip(names, before, strict=True):
-            setattr(basic, name, value)

@@ -18,6 +18,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.vault import VaultLib, match_encrypt_secret
 
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import DeliveryError, controller_sink
+from ansible_collections.llmops.maas.plugins.plugin_utils._core import vault_secrets
 from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
@@ -96,7 +97,7 @@ class KeyAction(DirectAction):
         del tmp
         delivery = self._task.args.get("delivery") or {}
         registered = self._refuse(delivery)
-        sink = ControllerSink(self._loader.get_basedir(), self._loader._vault.secrets)  # noqa: SLF001 - no other way
+        sink = ControllerSink(self._loader.get_basedir(), vault_secrets(self._loader))
         if self._runs_here(task_vars or {}):
             with controller_sink(sink):
                 result.update(self._execute_module(task_vars=task_vars))

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultSecret
+from ansible.template import Templar
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._core import module_result, vault_secrets
 from ansible_collections.llmops.maas.plugins.plugin_utils._direct import printed
 
 SPEC = {"name": {"type": "str", "required": True}, "password": {"type": "str", "no_log": True}}
@@ -30,8 +34,7 @@ def module_that(act: Callable[[basic.AnsibleModule], None]) -> ModuleType:
 
 
 def answer(act: Callable[[basic.AnsibleModule], None], **arguments: Any) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(printed(module_that(act), arguments))
-    return result
+    return module_result(printed(module_that(act), arguments))
 
 
 def test_gives_what_the_module_returns() -> None:
@@ -70,3 +73,20 @@ def test_leaves_no_argument_behind() -> None:
 def test_a_module_without_a_result_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="without a result"):
         answer(lambda _module: None, name="a")
+
+
+def test_what_a_module_returns_is_no_template() -> None:
+    found = answer(lambda module: module.exit_json(text="{{ 6 * 7 }}"), name="a")
+    assert Templar(DataLoader(), variables={}).template(found["text"]) == "{{ 6 * 7 }}"
+
+
+def test_what_passes_between_module_and_controller_only_is_left_out() -> None:
+    found = answer(lambda module: module.exit_json(_ansible_verbose_always=True, changed=False), name="a")
+    assert [key for key in found if key.startswith("_ansible_")] == []
+
+
+def test_the_secrets_of_the_vault_are_found() -> None:
+    loader, secrets = DataLoader(), [("default", VaultSecret(b"open"))]
+    assert not vault_secrets(loader)
+    loader.set_vault_secrets(secrets)
+    assert vault_secrets(loader) == secrets
