@@ -28,6 +28,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._go_modules import (
     find_go,
     install_go,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._processes import run
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -175,7 +176,7 @@ def _cannot_build(names: str, tool: Tool, why: str, log: Path) -> str:
 def says_version(path: str, tool: Tool) -> bool:
     """Whether the program prints the tool's version (with or without the leading v) among others."""
     try:
-        done = subprocess.run([path, *tool.version_args], capture_output=True, text=True, timeout=15, check=False)
+        done = run([path, *tool.version_args], timeout=15)
     except (OSError, subprocess.TimeoutExpired):
         return False
     plain = re.escape(tool.version.removeprefix("v"))

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, file_lock
 from ansible_collections.llmops.maas.plugins.module_utils._go_modules import Go, GoMod
+from ansible_collections.llmops.maas.plugins.module_utils._processes import run
 
 # To be counted up when the same recipes come to give other files.
 _WAY = 1
@@ -147,7 +147,7 @@ class Mirror:
             **os.environ,
             **{f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")},
         }
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = run(command, env=environment)
         if done.returncode != 0:
             msg = f"helm template says: {done.stderr.strip()[-600:]}"
             raise EmbeddedError(msg)

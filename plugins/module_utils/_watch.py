@@ -35,11 +35,14 @@ ENDING_SECONDS = 1.0
 class Reader(Protocol):
     """What a watcher needs of the adapter in ``_kube``."""
 
-    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Any: ...
+    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Any:
+        """Send one request and return its answer."""
 
-    def watch(self, path: str, *, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]: ...
+    def watch(self, path: str, *, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Give each event of a watch as it comes."""
 
-    def end_watches(self) -> None: ...
+    def end_watches(self) -> None:
+        """End the watches that are open."""
 
 
 def without_managed_fields(item: KubeObject) -> KubeObject:

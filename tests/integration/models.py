@@ -16,7 +16,8 @@ MERGE = "application/merge-patch+json"
 
 
 class Server(Protocol):
-    def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any: ...
+    def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+        """Send one request and return its answer."""
 
 
 def services_path(name: str = "", namespace: str = NAMESPACE) -> str:

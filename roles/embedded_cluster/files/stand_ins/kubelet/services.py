@@ -20,9 +20,11 @@ class Backend(Protocol):
     stopping: bool
 
     @property
-    def ready(self) -> bool: ...
+    def ready(self) -> bool:
+        """Whether it takes requests."""
 
-    def selected_by(self, namespace: str, selector: Mapping[str, str]) -> bool: ...
+    def selected_by(self, namespace: str, selector: Mapping[str, str]) -> bool:
+        """Whether it is in the namespace and has these labels."""
 
 
 @dataclass(frozen=True)
