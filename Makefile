@@ -11,6 +11,7 @@ ANSIBLE_WHEEL := ansible==12.3.0
 INVENTORY ?= inventories/embedded
 PLAYBOOK := $(BIN)/ansible-playbook -i $(INVENTORY)
 ARGS ?=
+STEPS ?=
 CASES ?=
 BENCH_ARGS ?=
 
@@ -66,7 +67,7 @@ ALL_CONTROLLERS := ["pilot-discovery", "kserve-manager", "kuadrant-operator", "a
 TYPING := .cache/typing/ansible_collections/llmops
 
 .PHONY: test
-test: lint unit sanity integration molecule ## Run every check and test
+test: lint unit range integration molecule ## Run every check and test
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, Ansible and documentation
@@ -93,6 +94,11 @@ unit: $(VENV)/.dev ## Tests that need no server
 sanity: $(VENV)/.dev ## ansible-test sanity
 	@echo ">> ansible-test sanity"
 	@tests/tools/sanity.sh
+
+.PHONY: range
+range: $(VENV)/.dev tools ## Sanity, unit tests and site.yml on the oldest and the newest ansible-core (STEPS='sanity units')
+	@echo ">> both ends of the range of ansible-core (about 7 min)"
+	@python tests/tools/ansible_range.py $(STEPS)
 
 .PHONY: integration
 integration: $(VENV)/.dev tools ## Tests against a real API server and the deployed platform
