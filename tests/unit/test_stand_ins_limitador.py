@@ -155,7 +155,20 @@ def test_messages_are_envoys() -> None:
     assert rls.Response(overall_code=rls.OVER_LIMIT, raw_body=b"x").SerializeToString() == b"\x08\x02*\x01x"
 
 
-def test_vllms_options_that_the_simulator_lacks_are_left_out_with_their_values() -> None:
-    own = ["--model=/m", "--port=8080", "--dtype", "half", "--served-model-name", "a", "b", "--trust-remote-code"]
-    kept = simulator_arguments({"model", "port", "served-model-name"}, "20001", own)
-    assert kept == ["--model=/m", "--served-model-name", "a", "b", "--force-dummy-tokenizer", "--port=20001"]
+KNOWN = {"model", "port", "served-model-name", "max-model-len", "seed"}
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (["/m", "--port=8080", "--served-model-name", "a", "b"], ["--model=/m", "--served-model-name", "a", "b"]),
+        (["--served-model-name", "a", "--model", "/m"], ["--served-model-name", "a", "--model", "/m"]),
+        (["--model=/m", "--dtype", "half", "--trust-remote-code"], ["--model=/m"]),
+        (["/m", "--served-model-name", "a", "-tp", "2"], ["--model=/m", "--served-model-name", "a"]),
+        (["/m", "--max_model_len=8192", "--seed", "-1"], ["--model=/m", "--max-model-len=8192", "--seed", "-1"]),
+        ([], []),
+    ],
+)
+def test_the_simulator_gets_what_it_knows_of_vllms_command_line(own: list[str], expected: list[str]) -> None:
+    kept = simulator_arguments(KNOWN, "20001", own)
+    assert kept == [*expected, "--force-dummy-tokenizer", "--port=20001"]

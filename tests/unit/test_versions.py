@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the embedded cluster runs has to be what the platform pins."""
+"""What the embedded cluster runs, and what docs/versions.md tells, has to be what the platform pins."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
-PINNED = yaml.safe_load((ROLES / "maas/defaults/main/versions.yml").read_text())["maas_versions"]
+CHECKOUT = Path(__file__).resolve().parents[2]
+ROLES = CHECKOUT / "roles"
+VERSIONS = yaml.safe_load((ROLES / "maas/defaults/main/versions.yml").read_text())
+PINNED = VERSIONS["maas_versions"]
+PAGE = (CHECKOUT / "docs/versions.md").read_text("utf-8")
 REQUIREMENT = re.compile(r"^\s*(?:require\s+)?(\S+/\S+) (v\S+?)(?: // indirect)?$", re.MULTILINE)
 
 
@@ -39,3 +42,32 @@ def test_istio_is_built_from_the_commit_of_its_release() -> None:
     # Istio publishes no module versions after 1.10: its releases are known by their commits.
     assert PINNED["istio"] == "1.26.2"
     assert required("istio", "istio.io/istio").endswith("-455f269485ea")
+
+
+@pytest.mark.parametrize("pinned", [*PINNED.values(), *VERSIONS["maas_images"].values()])
+def test_the_page_on_versions_tells_of_every_pin(pinned: str) -> None:
+    assert f"| `{pinned.rpartition(':')[2]}` |" in PAGE
+
+
+def vllm_arguments() -> set[str]:
+    """Arguments of vLLM's runtime and of the models in the inventories, as written up to a value."""
+    runtime = yaml.safe_load((ROLES / "maas/defaults/main/runtimes.yml").read_text())["maas_runtimes"]["vllm-latest"]
+    inventories = (
+        yaml.safe_load(path.read_text()) for path in CHECKOUT.glob("inventories/*/group_vars/all/models.yml")
+    )
+    models = [model for inventory in inventories for model in inventory["maas_models"]]
+    given = [*runtime["args"], *(argument for model in models for argument in model.get("args", []))]
+    return {argument.partition("=")[0] for argument in given}
+
+
+def test_every_argument_for_vllm_was_checked_against_the_pinned_release() -> None:
+    pinned = VERSIONS["maas_images"]["vllm"].rpartition(":v")[2].rpartition(".")[0]
+    section = PAGE.partition(f"## vLLM {pinned}\n")[2]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert vllm_arguments() <= set(re.findall(r"`([^`]+)`", "".join(row.split("|")[1] for row in rows)))
+
+
+def test_vllm_gets_its_model_as_vllm_serve_wants_it() -> None:
+    runtime = yaml.safe_load((ROLES / "maas/defaults/main/runtimes.yml").read_text())["maas_runtimes"]["vllm-latest"]
+    assert runtime["args"][0] == "/mnt/models"
+    assert "--enable-force-include-usage" in runtime["args"]

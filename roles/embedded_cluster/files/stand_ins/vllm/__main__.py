@@ -12,17 +12,26 @@ import sys
 from collections.abc import Sequence
 
 _OPTION = re.compile(r"^\s*(?:-\w, )?--([a-z0-9-]+)", re.MULTILINE)
+# An option on a command line, and not a negative number.
+_IS_OPTION = re.compile(r"--?[A-Za-z]")
 
 
 def simulator_arguments(known: set[str], port: str, own: Sequence[str]) -> list[str]:
-    """The arguments for vLLM without the options, and their values, that the simulator lacks, and with another port."""
-    kept: list[str] = []
+    """The arguments for vLLM without the options, and their values, that the simulator lacks, and with another port.
+
+    Like ``vllm serve``, it takes the model as the first word or by ``--model``, and underscores in names of options
+    (``vllm/utils/argparse_utils.py``).
+    """
+    model, rest = (own[:1], own[1:]) if own and not _IS_OPTION.match(own[0]) else ([], own)
+    kept = [f"--model={word}" for word in model]
     keep = False
-    for word in own:
-        if word.startswith("--"):
-            name = word[2:].partition("=")[0]
-            keep = name in known and name != "port"
-        if keep:
+    for word in rest:
+        if _IS_OPTION.match(word):
+            name, equals, value = word.partition("=")
+            name = name.replace("_", "-")
+            keep = name.startswith("--") and name[2:] in known and name != "--port"
+            kept += [f"{name}{equals}{value}"] if keep else []
+        elif keep:
             kept.append(word)
     dummy = [] if "--force-dummy-tokenizer" in kept else ["--force-dummy-tokenizer"]
     return [*kept, *dummy, f"--port={port}"]
