@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.utils.display import Display
-
 from ansible_collections.llmops.maas.plugins.modules import embedded_tools
 from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._display import tell
 
 MODULE = "llmops.maas.embedded_tools"
 
@@ -36,7 +35,7 @@ class ActionModule(DirectAction):
         groups = _groups(arguments["tools"], plan["tools"])
         left = sum(item["seconds"] for group in groups for item in group)
         if groups:
-            _say(f"{sum(map(len, groups))} tools are missing; having them takes about {_span(left)} on two cores, once")
+            tell(f"  {sum(map(len, groups))} tools are missing; that takes about {_span(left)} on two cores, once")
         for index, group in enumerate(groups):
             arguments["prefetch"] = [item["name"] for later in groups[index + 1 :] for item in later]
             made = self._make(group, arguments, task_vars, left)
@@ -57,17 +56,17 @@ class ActionModule(DirectAction):
     ) -> dict[str, Any]:
         names = ", ".join(item["name"] for item in group)
         expected = sum(item["seconds"] for item in group)
-        _say(f"{names} {group[0]['version']}: about {_span(expected)} ({_span(left)} for all that is left)")
+        tell(f"  {names} {group[0]['version']}: about {_span(expected)} ({_span(left)} for all that is left)")
         begin = time.monotonic()
         made = self._call({**arguments, "only": [item["name"] for item in group]}, task_vars, check=False)
         spent = _span(time.monotonic() - begin)
         if made.get("failed"):
-            _say(f"{names}: failed after {spent}")
+            tell(f"  {names}: failed after {spent}")
         elif made["missing"]:
-            _say(f"{names}: could not be had ({spent}), going on without")
+            tell(f"  {names}: could not be had ({spent}), going on without")
         else:
             how = {"download": "downloaded", "build": "built"}.get(made["tools"][0]["source"], "found")
-            _say(f"{names}: {how} in {spent}")
+            tell(f"  {names}: {how} in {spent}")
         return made
 
     def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None, *, check: bool) -> dict[str, Any]:
@@ -93,8 +92,3 @@ def _groups(catalogue: list[dict[str, Any]], tools: list[dict[str, Any]]) -> lis
 def _span(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole} s" if whole < 90 else f"{round(whole / 60)} min"
-
-
-def _say(text: str) -> None:
-    # On standard error, so that callbacks that print JSON stay readable.
-    Display().display(f"  {text}", stderr=True)

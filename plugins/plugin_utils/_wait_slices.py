@@ -13,17 +13,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.utils.display import Display
-
 from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._display import display, host_prefix, is_quiet, tell
 
 SLICE_SECONDS = 15.0
 # The first line comes soon, so that nobody wonders whether anything happens.
 FIRST_SLICE_SECONDS = 3.0
 MOST_OBJECTS_IN_LINE = 6
 PRIVATE_RESULTS = ("finished", "resume", "troubles")
-
-display = Display()
 
 
 class WaitAction(DirectAction):
@@ -53,19 +50,6 @@ class WaitAction(DirectAction):
         return result
 
 
-def is_quiet(environment: Mapping[str, str], verbosity: int) -> bool:
-    """Whether a program reads the output: then progress is shown only when someone asked for more with -v.
-
-    ansible-runner, and so AWX, sets AWX_ISOLATED_DATA_DIR (``ansible_runner/config/_base.py``).
-    """
-    return verbosity < 1 and bool(environment.get("AWX_ISOLATED_DATA_DIR") or environment.get("AWX_HOST"))
-
-
-def host_prefix(task_vars: Mapping[str, Any]) -> str:
-    host = str(task_vars.get("inventory_hostname", "localhost"))
-    return "" if host == "localhost" else f"[{host}] "
-
-
 class Progress:
     """Shows a line when something changed since the last one."""
 
@@ -78,8 +62,7 @@ class Progress:
         if news == self._last:
             return
         self._last = news
-        # Standard error, because standard output may be meant for a program (the JSON callbacks).
-        display.display(self._prefix + progress_line(rows, seconds, troubles), stderr=True)
+        tell(self._prefix + progress_line(rows, seconds, troubles))
 
 
 def progress_line(rows: Sequence[Mapping[str, Any]], seconds: int, troubles: Sequence[str] = ()) -> str:

@@ -66,6 +66,17 @@ def words(run: Run) -> str:
     return " ".join(run.output.replace("'", "").replace('"', "").split())
 
 
+def last_report(cluster: Deployment) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((cluster.home / "llmops-maas/verify/verify.json").read_text())
+    return report
+
+
+def faults(cluster: Deployment) -> list[str]:
+    """What failed in the last verification, one line each."""
+    failed = [result for result in last_report(cluster)["results"] if not result["passed"]]
+    return [f"{item['name']}: expected {item['expected']}, got {item['got']} ({item['reason']})" for item in failed]
+
+
 def probe_secrets(cluster: Deployment) -> list[str]:
     names = [item["metadata"]["name"] for item in cluster.get("v1", "secrets", "kuadrant-system")]
     return [name for name in names if name.startswith("maas-verify")]
@@ -76,7 +87,7 @@ def test_a_sound_platform_passes_without_showing_a_key(deployed: Deployment) -> 
     assert run.code == 0, run.output
     assert run.recap()["changed"] == 0
     reports = deployed.home / "llmops-maas/verify"
-    report = json.loads((reports / "verify.json").read_text())
+    report = last_report(deployed)
     assert report["passed"] is True
     sections = {result["section"] for result in report["results"]}
     assert sections == SECTIONS
@@ -150,13 +161,22 @@ def test_what_is_no_token_is_refused(deployed: Deployment) -> None:
     assert gateway(deployed, f"{head}.{claims}.{signature}").status(CHAT_PATH, CHAT) == 401
 
 
+def test_check_mode_says_what_it_leaves_out(deployed: Deployment) -> None:
+    run = deployed.playbook(VERIFY, "--check", maas_verify_only=["credentials", "limits"])
+    assert run.code == 0, run.output
+    lines = run.output.splitlines()
+    for words in ("limits", "expired and removed keys"):
+        assert [line for line in lines if line.startswith(f"Not checked (check mode): {words}: ")], run.output
+    assert {result["section"] for result in last_report(deployed)["results"]} == {"credentials"}
+
+
 def test_a_quick_look_shows_each_key_a_limit_and_the_monitoring(deployed: Deployment) -> None:
     run = deployed.playbook("playbooks/test_api.yml")
     assert run.code == 0, run.output
     shown = words(run)
     assert f"{MODEL} chat as developer" in shown
-    assert f"50 x 200, 3 x 429: {MODEL} 50 requests in 60 s, tier premium" in shown
-    assert "1 of 1 ready: llm-observability/grafana" in shown
+    assert f"ok 50 x 200, 3 x 429 50 x 200, 3 x 429 {MODEL} 50 requests in 60 s, tier premium" in shown
+    assert "ok 1 of 1 llm-observability/grafana" in shown
 
 
 def test_nothing_is_left_behind_when_the_gateway_does_not_answer(deployed: Deployment) -> None:
@@ -425,9 +445,11 @@ def test_a_planted_fault_is_named(deployed: Deployment, fault: str) -> None:
     with plant(deployed):
         deadline = time.monotonic() + SPREAD
         run = deployed.playbook(VERIFY, maas_verify_only=[section])
-        while message not in words(run) and time.monotonic() < deadline:
+        while not any(message in fault for fault in faults(deployed)) and time.monotonic() < deadline:
             run = deployed.playbook(VERIFY, maas_verify_only=[section])
-    assert message in words(run), run.output
+    (fault, *_others) = [fault for fault in faults(deployed) if message in fault]
+    name = fault.partition(": expected")[0]
+    assert [line for line in run.output.splitlines() if line.startswith("  FAIL  ") and name in line], run.output
     assert run.code != 0
 
 

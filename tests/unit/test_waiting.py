@@ -25,7 +25,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdic
 from ansible_collections.llmops.maas.plugins.module_utils._wait import WaitState, is_settled
 from ansible_collections.llmops.maas.plugins.module_utils._wait_module import last_log_lines
 from ansible_collections.llmops.maas.plugins.module_utils._watch import Store
-from ansible_collections.llmops.maas.plugins.plugin_utils._wait_slices import host_prefix, is_quiet, progress_line
+from ansible_collections.llmops.maas.plugins.plugin_utils._wait_slices import progress_line
 
 
 def wanted(kind: str = "Kuadrant", api_version: str = "kuadrant.io/v1beta1", **more: Any) -> Wanted:
@@ -197,18 +197,6 @@ def test_progress_line() -> None:
 def test_progress_line_of_many_is_short() -> None:
     rows = [{"name": f"m{number}", "phase": "loading", "reason": "Loading"} for number in range(50)]
     assert progress_line(rows, 1).endswith("and 44 more")
-
-
-@pytest.mark.parametrize(
-    ("environment", "verbosity", "quiet"),
-    [({}, 0, False), ({"AWX_ISOLATED_DATA_DIR": "/x"}, 0, True), ({"AWX_ISOLATED_DATA_DIR": "/x"}, 1, False)],
-)
-def test_quiet_for_programs(environment: dict[str, str], verbosity: int, quiet: bool) -> None:
-    assert is_quiet(environment, verbosity) is quiet
-
-
-def test_host_is_named_when_it_is_another() -> None:
-    assert (host_prefix({"inventory_hostname": "localhost"}), host_prefix({"inventory_hostname": "a"})) == ("", "[a] ")
 
 
 class Logs:
