@@ -1,13 +1,13 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module of the same name, in this process where that comes to the same."""
+"""Shows how many requests were answered while the module of the same name sends them."""
 
 from __future__ import annotations
 
 from ansible_collections.llmops.maas.plugins.modules import gateway_check
-from ansible_collections.llmops.maas.plugins.plugin_utils._direct import ModuleAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._progress import ProgressAction
 
 
-class ActionModule(ModuleAction):
+class ActionModule(ProgressAction):
     module = gateway_check

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer, Gateway
@@ -18,6 +18,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import K
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS, payload, told
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens, tampered
 from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
+from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress, Tally
 
 # How many requests over the limit have to be refused.
 OVER = 3
@@ -43,18 +44,25 @@ class Checker:
     prefix: str
     # Called with each key that is used, so that no output shows it.
     hide: Callable[[str], None] = lambda _key: None
+    progress: Progress = field(default_factory=lambda: Progress(None))
 
     def run(self, checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Run the checks, bursts one after the other when all others are done; a result for each, in order."""
+        tally = Tally(_sizes(checks), self.progress)
         single = [number for number, check in enumerate(checks) if not check["burst"]]
-        done = in_parallel(lambda number: self._one(checks[number]), single)
+        done = in_parallel(lambda number: self._one(checks[number], tally), single)
         results = {number: future.result() for number, future in done}
         for number, check in enumerate(checks):
             if check["burst"]:
-                results[number] = self._burst(check)
+                results[number] = self._burst(check, tally)
         return [results[number] for number in range(len(checks))]
 
-    def _one(self, check: Mapping[str, Any]) -> dict[str, Any]:
+    def _one(self, check: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
+        found = self._asked(check)
+        tally.count(check["section"], right=found["passed"])
+        return found
+
+    def _asked(self, check: Mapping[str, Any]) -> dict[str, Any]:
         expected = " or ".join(map(str, check["expected"]))
         try:
             headers = self._headers(check)
@@ -69,21 +77,28 @@ class Checker:
         passed = answer.status in check["expected"] and not reason
         return result(check, expected, _status(answer), reason, passed=passed, seconds=answer.seconds)
 
-    def _burst(self, check: Mapping[str, Any]) -> dict[str, Any]:
-        limit = int(check["burst"])
+    def _burst(self, check: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
+        section, limit = check["section"], int(check["burst"])
         expected = counted([200] * limit + [429] * OVER)
         try:
             headers = self._headers(check)
         except KeyMissingError as error:
+            tally.count(section, right=False, requests=limit + OVER)
             return result(check, expected, "no key", str(error), passed=False)
         first = self._accepted(check, headers)
         if first.status != 200:
+            tally.count(section, right=False, requests=limit + OVER)
             return result(check, expected, _status(first), judged({**check, "expected": [200]}, first), passed=False)
+        tally.count(section, right=True)
+
+        def send(status: int) -> Answer:
+            answer = self._send(check, headers)
+            tally.count(section, right=answer.status == status)
+            return answer
+
         started = time.monotonic()
-        answers = [first] + [
-            future.result() for _n, future in in_parallel(lambda _n: self._send(check, headers), range(limit - 1))
-        ]
-        over = [self._send(check, headers) for _n in range(OVER)]
+        answers = [first] + [future.result() for _n, future in in_parallel(lambda _n: send(200), range(limit - 1))]
+        over = [send(429) for _n in range(OVER)]
         seconds = time.monotonic() - started + first.seconds
         passed, reason = judged_burst(check, answers, over, seconds)
         got = counted(answer.status for answer in [*answers, *over])
@@ -127,6 +142,14 @@ class Checker:
         if check["secret"]:
             return self.keys.in_secret(check["secret"], check["secret_entry"])
         return self.keys.of(check["user"])
+
+
+def _sizes(checks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Number of requests by section."""
+    sizes: Counter[str] = Counter()
+    for check in checks:
+        sizes[check["section"]] += int(check["burst"]) + OVER if check["burst"] else 1
+    return dict(sizes)
 
 
 def judged(check: Mapping[str, Any], answer: Answer) -> str:

@@ -188,6 +188,12 @@ options:
     description: Whether to verify the Gateway's certificate.
     type: bool
     default: true
+  progress:
+    description: File in which the module keeps a line on how far it is. Set by the action plugin. Not for playbooks.
+    type: path
+notes:
+  - When it takes long, a line is shown every few seconds on how many requests were answered. Under ansible-runner and
+    AWX only with C(-v) or more.
 author:
   - llmops.maas contributors (@llmops)
 """
@@ -276,6 +282,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import K
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress
 
 _CREDENTIALS = ["key", "none", "wrong_key", "wrong_prefix", "token", "tampered_token"]
 _REQUEST: dict[str, Any] = {
@@ -320,6 +327,7 @@ def _argument_spec() -> dict[str, Any]:
         "gateway_ca_cert": {"type": "path"},
         "gateway_ca_secret": {"type": "dict", "no_log": False},
         "gateway_validate_certs": {"type": "bool", "default": True},
+        "progress": {"type": "path"},
     }
 
 
@@ -358,7 +366,8 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
         token_url=given["token_url"],
         timeout=float(given["timeout"]),
     )
-    checker = Checker(connect, keys, tokens, given["key_prefix"], hide=module.no_log_values.add)
+    progress = Progress(given["progress"])
+    checker = Checker(connect, keys, tokens, given["key_prefix"], module.no_log_values.add, progress)
     return checker.run(given["requests"])
 
 
