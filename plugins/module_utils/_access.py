@@ -30,7 +30,7 @@ _HAS_USAGE = 'request.method == "POST"'
 API_KEY_GROUPS = 'auth.identity.?metadata.?annotations[?"kuadrant.io/groups"].orValue("")'
 """CEL, for Authorino: the groups of the caller's API key, separated by commas."""
 ENDPOINTS = ("inference", "models", "metrics", "all")
-_GROUP_DEFAULTS: dict[str, Any] = {"endpoints": ["inference", "models"], "models": []}
+GROUP_DEFAULTS: dict[str, Any] = {"endpoints": ["inference", "models"], "models": []}
 _TIER_DEFAULTS: dict[str, Any] = {"requests": "", "requests_factor": 1, "tokens": ""}
 
 
@@ -95,7 +95,7 @@ def _names(entry: Mapping[str, Any], field: str, where: str, known: Sequence[str
 
 
 def _group(given: Any, place: str, models: Sequence[str]) -> dict[str, Any]:
-    entry, where = _entry(given, place, _GROUP_DEFAULTS)
+    entry, where = _entry(given, place, GROUP_DEFAULTS)
     if not _GROUP.match(str(entry["name"])):
         raise AccessError(f"{where}.name: use letters, digits and . _ / @ -, and begin and end with a letter or digit")
     _names(entry, "endpoints", where, ENDPOINTS)

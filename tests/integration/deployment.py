@@ -72,7 +72,8 @@ class Deployment:
         return Kube.connect({"kubeconfig": str(self.kubeconfig)})
 
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "ANSIBLE_"))}
+        foreign = ("K8S_AUTH_", "ANSIBLE_", "VIRTUAL_ENV")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
         return {**kept, "PATH": path, "XDG_STATE_HOME": str(self.home), "ANSIBLE_NOCOLOR": "1"}
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import base64
-import json
+import itertools
 import os
+import re
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -70,18 +72,54 @@ def test_check_mode_works_on_an_empty_cluster(cluster: Deployment) -> None:
 
 def test_the_first_run_succeeds_and_sums_up(first_run: Run) -> None:
     assert first_run.recap()["failed"] == 0
-    lines = [line.strip(" -'\"") for line in first_run.output.splitlines()]
     for model in MODELS:
-        assert [line for line in lines if line.startswith(model) and " Ready" in line], model
-    assert "admin, developer, user, readonly" in first_run.output
+        assert re.search(rf"^  {model} +Ready +/", first_run.output, re.MULTILINE), model
+    assert re.search(r"^Users: +admin, developer, user, readonly \(", first_run.output, re.MULTILINE)
 
 
-def test_the_request_of_the_summary_works_as_it_stands(deployed: Deployment, first_run: Run) -> None:
-    lines = [line.removeprefix("    - '").removesuffix("'") for line in first_run.output.splitlines()]
-    (start,) = [number for number, line in enumerate(lines) if line.startswith("  KEY=$(kubectl")]
-    script = "\n".join([f"export KUBECONFIG={deployed.kubeconfig}", *lines[start : start + 6]])
-    done = subprocess.run(["bash", "-c", script], env=deployed.environment(), capture_output=True, check=True)
-    assert json.loads(done.stdout)["object"] == "chat.completion"
+def printed_commands(run: Run) -> list[str]:
+    """Those that the summary ends with, whole."""
+    lines = run.output.splitlines()
+    (heading,) = [number for number, line in enumerate(lines) if line.startswith("Next")]
+    shown = itertools.takewhile(lambda line: line.startswith("  "), lines[heading + 1 :])
+    return "\n".join(line.removeprefix("  ") for line in shown).replace("\\\n", " ").split("\n")
+
+
+def pasted(deployment: Deployment, *commands: str) -> Run:
+    """The commands in the shell of somebody who has no virtual environment in PATH."""
+    environment = deployment.environment()
+    own = str(Path(sys.executable).parent)
+    path = [folder for folder in environment["PATH"].split(os.pathsep) if folder != own]
+    script = "\n".join(["set -e", *commands])
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=CHECKOUT,
+        env={**environment, "PATH": os.pathsep.join(path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout)
+
+
+def ending(commands: list[str], word: str) -> str:
+    """The one command that removes something."""
+    (command,) = [command for command in commands if re.match(rf"make {word}\b|\S*ansible-playbook .*{word}", command)]
+    return command
+
+
+def test_the_commands_of_the_summary_work_as_they_are_printed(deployed: Deployment, first_run: Run) -> None:
+    commands = printed_commands(first_run)
+    harmless = [
+        command for command in commands if command not in {ending(commands, "teardown"), ending(commands, "down")}
+    ]
+    for part in ("export KUBECONFIG=", "kubectl get pods", "KEY=", "curl ", "status", "verify"):
+        assert [command for command in harmless if part in command], commands
+    run = pasted(deployed, *harmless)
+    assert run.code == 0, run.output
+    assert '"object":"chat.completion"' in run.output.replace(" ", "")
+    assert "0 failed, reports in" in run.output
 
 
 def test_kserve_found_all_models_ready(deployed: Deployment) -> None:
@@ -799,7 +837,9 @@ def test_an_object_bucket_claim_is_replaced(deployed: Deployment) -> None:
     assert deployed.playbook("site.yml", "--tags", "minio").recap()["changed"] == 0
 
 
-def test_teardown_removes_what_the_site_made(deployed: Deployment) -> None:
+def test_teardown_removes_what_the_site_made(deployed: Deployment, first_run: Run) -> None:
+    printed = pasted(deployed, ending(printed_commands(first_run), "teardown"))
+    assert printed.code == 0, printed.output
     run = deployed.playbook("playbooks/teardown.yml", maas_teardown_crds=True, maas_teardown_data=True)
     assert run.code == 0, run.output
     namespaces = {item["metadata"]["name"] for item in deployed.get("v1", "namespaces")}
@@ -809,9 +849,9 @@ def test_teardown_removes_what_the_site_made(deployed: Deployment) -> None:
     assert deployed.playbook("playbooks/teardown.yml", maas_teardown_crds=True).recap()["changed"] == 0
 
 
-def test_down_leaves_nothing_running(deployed: Deployment) -> None:
+def test_down_leaves_nothing_running(deployed: Deployment, first_run: Run) -> None:
     assert deployed.processes()
-    run = deployed.playbook("playbooks/embedded_down.yml")
+    run = pasted(deployed, ending(printed_commands(first_run), "down"))
     assert run.code == 0, run.output
     assert deployed.processes() == {}
     assert deployed.kubeconfig.exists()
