@@ -1,13 +1,14 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module of the same name, in this process where that comes to the same."""
+"""Runs the module of the same name, in this process where that comes to the same, and shows how far it is."""
 
 from __future__ import annotations
 
 from ansible_collections.llmops.maas.plugins.modules import api_key_rotation
 from ansible_collections.llmops.maas.plugins.plugin_utils._key_action import KeyAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._progress import ProgressAction
 
 
-class ActionModule(KeyAction):
+class ActionModule(ProgressAction, KeyAction):
     module = api_key_rotation

@@ -31,7 +31,8 @@ class ActionModule(DirectAction):
     def _work(
         self, arguments: dict[str, Any], plan: dict[str, Any], task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
-        result = {**plan, "tools": [item for item in plan["tools"] if item["source"] != "build"], "changed": False}
+        there = [item for item in plan["tools"] if item["source"] != "build"]
+        result = {**plan, "tools": there, "changed": False, "unchecked": []}
         groups = _groups(arguments["tools"], plan["tools"])
         left = sum(item["seconds"] for group in groups for item in group)
         if groups:

@@ -19,7 +19,16 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._unchecked import note
 _HIDDEN = "(a report that no_log hides)"
 _ARGUMENTS: dict[str, Any] = {
     "lines": {"type": "list", "elements": "raw", "default": []},
-    "unchecked": {"type": "list", "elements": "str", "default": []},
+    "unchecked": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "what": {"type": "str", "required": True},
+            "why": {"type": "str", "required": True},
+            "items": {"type": "list", "elements": "str", "default": []},
+        },
+    },
 }
 
 

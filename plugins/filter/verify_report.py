@@ -73,6 +73,7 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import in_words
 from ansible_collections.llmops.maas.plugins.plugin_utils import _verify_report
 
 
@@ -89,7 +90,7 @@ def verify_report(
     return {
         "lines": _verify_report.lines(results, about, workloads),
         "failure": _verify_report.failure(results),
-        "unchecked": _verify_report.left_out(about),
+        "unchecked": list(map(in_words, _verify_report.left_out(about))),
     }
 
 

@@ -32,16 +32,22 @@ from ansible_collections.llmops.maas.plugins.module_utils._served import (
 )
 
 _POLL = 0.2
+# Why check mode cannot ask the API server.
+_JUDGEMENT = "what the API server says to objects"
+_NOT_THERE = _JUDGEMENT, "their kinds or namespaces are not there yet"
+_BEING_DELETED = _JUDGEMENT, "they are being deleted"
+_NO_ANSWER = _JUDGEMENT, "a webhook that judges them does not answer"
 
 
 @dataclass
 class Result:
-    """What became of one object. `live` is None when the server could not be asked (check mode)."""
+    """What became of one object. `live` is None when the server could not be asked (check mode), `unasked` says why."""
 
     action: str
     before: Any
     live: Any
     warning: str = ""
+    unasked: tuple[str, str] | None = None
 
 
 class Applier:
@@ -195,6 +201,8 @@ class Applier:
             return None
         if result.warning:
             self._outcome.warn(f"{manifest.key}: {result.warning}")
+        if result.unasked:
+            self._outcome.unasked[result.unasked] += 1
         after = result.live if result.live is not None else manifest.body()
         self._outcome.note(manifest.key, manifest.api_version, result.action, result.before, after)
         return result
@@ -234,19 +242,18 @@ class Applier:
         resource = self._resources[manifest.key]
         before = get(self._kube, resource, manifest.key) if manifest.key in self._live else None
         if before is not None and before["metadata"].get("deletionTimestamp"):
-            return Result("created", None, None)
+            return Result("created", None, None, unasked=_BEING_DELETED)
         new_kind = (manifest.api_version, manifest.kind) in self._new_types
         if before is None and (new_kind or manifest.namespace in absent):
-            # Its namespace or its kind is not there yet, so the server cannot be asked.
-            return Result("created", None, None)
+            return Result("created", None, None, unasked=_NOT_THERE)
         try:
             live = self._patcher.dry_run(manifest, resource, before)
         except ApiError as error:
             if before is None and error.status == 404:
-                return Result("created", None, None)
+                return Result("created", None, None, unasked=_NOT_THERE)
             if webhook_trouble(error):
                 action = "created" if before is None else "configured"
-                return Result(action, before, None, f"not checked by the server: {error.message}")
+                return Result(action, before, None, f"not checked by the server: {error.message}", _NO_ANSWER)
             raise
         return Result(_action(before, live), before, live)
 

@@ -76,6 +76,8 @@ class Bundle:
         }
         if self._options.diff:
             result["diff"] = self.outcome.diffs
+        if self._options.check:
+            result["unchecked"] = self.outcome.unchecked(self._params["bundle"] or "")
         return result
 
     def _inputs(self) -> Inputs:

@@ -23,6 +23,8 @@ from ansible_collections.llmops.maas.plugins.module_utils._record import Entry
 
 _POLL_FIRST = 0.05
 _POLL_MOST = 1.0
+# Why check mode cannot tell whether they go.
+_MAY_STAY = "whether objects go", "finalizers may hold them"
 
 
 class Deleter:
@@ -63,6 +65,7 @@ class Deleter:
         if self._options.check:
             for entry in ours:
                 self._outcome.note(entry.key, entry.api_version, self._action, before.get(entry.key))
+                self._outcome.unasked[_MAY_STAY] += 1
             return gone
         deleted = self._send(ours, live, before)
         return gone + (self._wait(deleted) if self._options.wait_deleted else [entry.key for entry in deleted])

@@ -38,6 +38,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor i
     render_config,
     resident_bytes,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class Cluster:
     def _would_start(self) -> dict[str, Any]:
         running = self.supervisor.running()
         actions = [] if running else ["would start the cluster"]
-        return {"changed": bool(actions), "actions": actions}
+        left = [unchecked("the embedded cluster, and what is in it", "it is not started")] if actions else []
+        return {"changed": bool(actions), "actions": actions, "unchecked": left}
 
     def _clear_remains(self) -> list[str]:
         """After supervisord died or the machine was restarted: no process and no socket of the last run may stay."""

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._diff import difference
 from ansible_collections.llmops.maas.plugins.module_utils._documents import Key
 from ansible_collections.llmops.maas.plugins.module_utils._transform import matches
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import Unchecked, unchecked
 
 # How many failures are told in full; a broken connection fails every object in the same way.
 _TOLD = 20
@@ -51,6 +52,8 @@ class Outcome:
     failures: list[dict[str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     record_removed: bool = False
+    unasked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many objects check mode could not judge: what of them, and why not."""
 
     @property
     def changed(self) -> bool:
@@ -79,6 +82,13 @@ class Outcome:
         )
         if self.options.diff:
             self.diffs.append(difference(key, before, after))
+
+    def unchecked(self, bundle: str) -> list[Unchecked]:
+        """What check mode could not judge."""
+        return [
+            unchecked(what, why, [f"{count} of {bundle}" if bundle else str(count)])
+            for (what, why), count in self.unasked.items()
+        ]
 
     def fail(self, key: Key, where: str, error: str) -> None:
         self.failures.append(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 _SECONDS = 0.5
@@ -32,6 +32,24 @@ class Progress:
         with contextlib.suppress(OSError), self._path.open("r+", encoding="utf-8") as file:
             file.write(line + "\n")
             file.truncate()
+
+
+@contextlib.contextmanager
+def followed(progress: Progress, line: Callable[[], str], seconds: float = 1.0) -> Iterator[None]:
+    """Leave the line of the moment again and again while the context lasts, for work that does not tell by itself."""
+    over = threading.Event()
+
+    def follow() -> None:
+        while not over.wait(seconds):
+            progress.leave(line())
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class Tally:

@@ -39,10 +39,14 @@ class Wanted:
     fail_on_reasons: Sequence[str] = ()
 
     @property
+    def short(self) -> str:
+        """How people call it."""
+        return f"{self.kind} {self.name or f'with {self.label_selector}'}"
+
+    @property
     def label(self) -> str:
-        """How people call it, and the key of its verdict."""
-        place = f" in namespace {self.namespace}" if self.namespace else ""
-        return f"{self.kind} {self.name or f'with {self.label_selector}'}{place}"
+        """How people call it where there may be others of its name, and the key of its verdict."""
+        return self.short + (f" in namespace {self.namespace}" if self.namespace else "")
 
     @property
     def group(self) -> tuple[str, str, str, str]:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._controller_watch import Controllers, Reader
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import Unchecked, unchecked
 from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait import (
     Judge,
@@ -49,6 +50,11 @@ def terms_of(params: Mapping[str, Any]) -> Terms:
 
 def controllers_of(params: Mapping[str, Any], kube: Reader, state: WaitState) -> Controllers:
     return Controllers(kube, state, params["controller_grace"])
+
+
+def not_waited(names: Iterable[str]) -> list[Unchecked]:
+    """What check mode leaves out."""
+    return [unchecked("readiness", "nothing is waited for", names)]
 
 
 def state_of(params: Mapping[str, Any]) -> WaitState:

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - llmops.maas._api_keys.delivery
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._progress
 attributes:
   check_mode:
     support: full
@@ -198,6 +199,11 @@ new_keys:
   description: The new keys by the names of their Secrets.
   type: dict
   returned: with O(delivery.registered)
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 """
 
 from typing import Any
@@ -227,7 +233,9 @@ from ansible_collections.llmops.maas.plugins.module_utils._key_probe import (
 from ansible_collections.llmops.maas.plugins.module_utils._key_rotation import Options, Rotation, counts
 from ansible_collections.llmops.maas.plugins.module_utils._key_store import KeyStore
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress, followed
 from ansible_collections.llmops.maas.plugins.module_utils._times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 ARGUMENTS: dict[str, Any] = {
     **AUTH_ARGUMENTS,
@@ -256,6 +264,7 @@ ARGUMENTS: dict[str, Any] = {
             "validate_certs": {"type": "bool", "default": True},
         },
     },
+    "progress": {"type": "path"},
 }
 # What the options of `probe` are when it is left out.
 PROBE = {name: option.get("default") for name, option in ARGUMENTS["probe"]["options"].items()}
@@ -308,6 +317,13 @@ def prober_of(params: dict[str, Any], store: KeyStore) -> Prober | None:
     return Prober(where, terms)
 
 
+def _so_far(rotation: Rotation) -> str:
+    """For people, once it is known which keys there are."""
+    found = counts(rotation.rows)
+    rotated = f"{found['rotated']} of {found['due']} keys rotated, {found['failed']} failed"
+    return f"{rotated}, {found['retired']} old ones deleted" if rotation.rows else ""
+
+
 def _failure(rotation: Rotation) -> str:
     """The failed keys, one line each."""
     failed = [row for row in rotation.rows if row.error]
@@ -324,7 +340,8 @@ def main() -> None:
         store = store_of(module.params, Kube.connect(module.params))
         prober, delivery = prober_of(module.params, store), Delivery(store, module.params["delivery"])
         rotation = Rotation(store, prober, delivery, options, clock, module.warn)
-        rotation.run(check=module.check_mode)
+        with followed(Progress(module.params["progress"]), lambda: _so_far(rotation)):
+            rotation.run(check=module.check_mode)
     except (DeliveryError, KubeError, OptionError, ProbeError, TimeError) as error:
         module.fail_json(msg=str(error))
     if prober is None and not module.check_mode:
@@ -336,6 +353,8 @@ def main() -> None:
         "counts": found,
         "adopted": rotation.adopted,
     }
+    if module.check_mode and prober and found["due"]:
+        result["unchecked"] = [unchecked("whether new keys are accepted", "none is made")]
     if any(row.error for row in rotation.rows):
         module.fail_json(msg=_failure(rotation), **result)
     module.exit_json(**result)

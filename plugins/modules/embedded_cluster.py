@@ -121,6 +121,11 @@ actions:
   returned: always
   type: list
   elements: str
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 """
 
 import os

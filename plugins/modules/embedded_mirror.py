@@ -146,6 +146,11 @@ files:
   returned: always
   type: list
   elements: str
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 """
 
 from pathlib import Path
@@ -156,6 +161,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_manifests import Mirror
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, cache_home
 from ansible_collections.llmops.maas.plugins.module_utils._go_modules import find_go, install_go
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 PART: dict[str, Any] = {"module": {"type": "str", "required": True}, "go_module": {"type": "str"}}
 FILE: dict[str, Any] = {
@@ -203,7 +209,9 @@ def main() -> None:
             mirror.assemble(go)
     except EmbeddedError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=not complete, directory=str(mirror.path), files=mirror.file_names())
+    dry = module.check_mode and not complete
+    left = [unchecked("the upstream manifests", "they are not assembled")] if dry else []
+    module.exit_json(changed=not complete, directory=str(mirror.path), files=mirror.file_names(), unchecked=left)
 
 
 if __name__ == "__main__":

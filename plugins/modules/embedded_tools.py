@@ -175,6 +175,11 @@ notes:
   returned: always
   type: list
   elements: str
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 """
 
 from pathlib import Path
@@ -185,6 +190,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_binaries import Found, Shop, Tool, read_tools
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_releases import Releases
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, cache_home
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 TOOL_ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -265,8 +271,11 @@ def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
         made, missing = obtain(shop, by_module(absent), later)
         found += made
     there = [item for item in found if not dry or item.source != "build"]
+    names = [item.tool.name for item in absent]
+    left = unchecked("whether programs can be had", "nothing is downloaded or built", names)
     return {
         "changed": len(absent) > len(missing),
+        "unchecked": [left] if absent and dry else [],
         "paths": {item.tool.name: item.path for item in there},
         "tools": [
             {"name": item.tool.name, "version": item.tool.version, "source": item.source, "seconds": item.seconds}

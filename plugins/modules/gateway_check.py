@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._progress
 attributes:
   check_mode:
     support: full
@@ -188,12 +189,6 @@ options:
     description: Whether to verify the Gateway's certificate.
     type: bool
     default: true
-  progress:
-    description: File in which the module keeps a line on how far it is. Set by the action plugin. Not for playbooks.
-    type: path
-notes:
-  - When it takes long, a line is shown every few seconds on how many requests were answered. Under ansible-runner and
-    AWX only with C(-v) or more.
 author:
   - llmops.maas contributors (@llmops)
 """

@@ -181,6 +181,11 @@ seconds:
   returned: always
   type: int
   sample: 143
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 """
 
 import time
@@ -201,6 +206,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
     explain,
     leave,
     needs_log,
+    not_waited,
     run_slice,
     seconds_of,
     state_of,
@@ -305,9 +311,9 @@ def main() -> None:
     selection = selection_of(module)
     if module.check_mode:
         what = ", ".join(selection.names) or f"those with {selection.label_selector}"
-        module.exit_json(
-            changed=False, skipped=True, services=[], msg=f"check mode: not waited for InferenceServices {what}"
-        )
+        left = not_waited(f"InferenceService {name}" for name in selection.names or [what])
+        msg = f"check mode: not waited for InferenceServices {what}"
+        module.exit_json(changed=False, skipped=True, services=[], msg=msg, unchecked=left)
     try:
         kube = Kube.connect(module.params)
     except KubeError as error:

@@ -264,6 +264,11 @@ counts:
   returned: always
   type: dict
   sample: {created: 2, unchanged: 38}
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 failures:
   description: The objects that failed, with O(files) or O(definitions) they came from (C(source)) and the error.
   returned: on failure

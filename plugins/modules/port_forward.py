@@ -127,6 +127,11 @@ actions:
   returned: success
   type: list
   elements: str
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 """
 
 import os
@@ -137,6 +142,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._port_forward import Forward, Forwards, connection
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 _NOT_FOUND = 404
 
@@ -168,11 +174,13 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     there = present(Kube.connect(params), wanted)
     if params["state"] in {"started", "restarted"}:
         actions += forwards.start(there, target, params["timeout"], dry=module.check_mode)
+    dry = bool(module.check_mode and actions)
     return {
         "changed": bool(actions),
         "actions": actions,
         "forwards": forwards.status(there),
         "absent": [item.name for item in wanted if item not in there],
+        "unchecked": [unchecked("whether the ports are forwarded", "nothing is started")] if dry else [],
     }
 
 

@@ -44,8 +44,22 @@ options:
       - Things that this run cannot check in check mode, for the end of later reports. Nothing is printed then.
       - Without check mode they are ignored.
     type: list
-    elements: str
+    elements: dict
     default: []
+    suboptions:
+      what:
+        description: What is not checked, in words that go on after "Not checked".
+        type: str
+        required: true
+      why:
+        description: The reason, in words that go on after "because". Things with the same reason become one line.
+        type: str
+        required: true
+      items:
+        description: What that is about, where it is many things.
+        type: list
+        elements: str
+        default: []
 notes:
   - C(no_log) hides the lines.
 author:
@@ -66,7 +80,8 @@ EXAMPLES = r"""
 
 - name: Say what check mode leaves out
   llmops.maas.report:
-    unchecked: ["whether the service answers: nothing was started"]
+    unchecked:
+      - {what: whether the service answers, why: nothing was started}
 """
 
 RETURN = r"""

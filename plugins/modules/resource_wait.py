@@ -209,6 +209,11 @@ seconds:
   description: Seconds that the wait took.
   returned: always
   type: int
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
 """
 
 import time
@@ -242,6 +247,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
     explain,
     last_log_lines,
     leave,
+    not_waited,
     run_slice,
     seconds_of,
     state_of,
@@ -413,7 +419,9 @@ def main() -> None:
     wanted = wanted_of(module)
     if module.check_mode:
         what = "; ".join(entry.label for entry in wanted)
-        module.exit_json(changed=False, skipped=True, resources=[], msg=f"check mode: not waited for {what}")
+        left = not_waited(entry.short for entry in wanted)
+        msg = f"check mode: not waited for {what}"
+        module.exit_json(changed=False, skipped=True, resources=[], msg=msg, unchecked=left)
     state = state_of(module.params)
     try:
         kube = Kube.connect(module.params)

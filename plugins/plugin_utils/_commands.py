@@ -78,7 +78,9 @@ def _is_plain(value: Any) -> bool:
 
 
 def _assignment(name: str, value: Any) -> str:
-    simple = isinstance(value, str) and re.fullmatch(r"[\w./:@~-]+", value)
+    if isinstance(value, bool):
+        return f"{name}={str(value).lower()}"
+    simple = re.fullmatch(r"[\w./:@~-]+", str(value))
     return f"{name}={value}" if simple else json.dumps({name: value})
 
 

@@ -22,6 +22,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._core import module_arguments, module_result
+from ansible_collections.llmops.maas.plugins.plugin_utils._unchecked import note
 
 
 class DirectAction(ActionBase):
@@ -41,11 +42,15 @@ class DirectAction(ActionBase):
     ) -> dict[str, Any]:
         variables = task_vars or {}
         arguments = dict(self._task.args if module_args is None else module_args)
-        if not self._runs_here(variables):
-            answer: dict[str, Any] = super()._execute_module(module_name, arguments, tmp, variables, *rest, **options)
-            return answer
-        self._update_module_args(module_name or self._task.action, arguments, variables)
-        return module_result(printed(self.module, arguments))
+        if self._runs_here(variables):
+            self._update_module_args(module_name or self._task.action, arguments, variables)
+            answer = module_result(printed(self.module, arguments))
+        else:
+            answer = super()._execute_module(module_name, arguments, tmp, variables, *rest, **options)
+        # Not what a task of its own accord runs in check mode.
+        if variables.get("ansible_check_mode") and answer.get("unchecked"):
+            note(answer["unchecked"])
+        return answer
 
     def _runs_here(self, variables: Mapping[str, Any]) -> bool:
         task = self._task

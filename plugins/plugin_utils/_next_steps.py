@@ -164,7 +164,9 @@ class Steps:
 
     def _playbooks(self) -> list[list[str]]:
         """Each with what it does, as a comment of the shell."""
-        rows = [[self._run(name, name), f"# {words}"] for name, words in _PLAYBOOKS.items()]
+        there = self._found.gateway(self._platform) is not None
+        shown = {name: words for name, words in _PLAYBOOKS.items() if there or name != "verify"}
+        rows = [[self._run(name, name), f"# {words}"] for name, words in shown.items()]
         return [*rows, [self._run("down", "embedded_down"), "# stop the cluster"]] if self._platform.embedded else rows
 
     def _run(self, target: str, playbook: str) -> str:

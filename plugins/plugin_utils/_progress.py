@@ -24,25 +24,20 @@ SECONDS = 5.0
 
 
 class ProgressAction(DirectAction):
-    """Base of action plugins whose module has the option C(progress)."""
+    """For action plugins whose module has the option C(progress): shows what it leaves there while it runs."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
-        arguments = {key: value for key, value in self._task.args.items() if key != "progress"}
+    def _execute_module(
+        self, module_name: str | None = None, module_args: dict[str, Any] | None = None, *rest: Any, **options: Any
+    ) -> dict[str, Any]:
+        arguments = {**(self._task.args if module_args is None else module_args), "progress": None}
         # What runs in the background or elsewhere does not see the file.
-        silent = (
-            self._task.async_val or self._connection.transport != "local" or is_quiet(os.environ, display.verbosity)
-        )
-        if silent:
-            answer = self._execute_module(
-                module_args=arguments, task_vars=task_vars, wrap_async=bool(self._task.async_val)
-            )
-        else:
-            with shown(host_prefix(task_vars or {})) as path:
-                answer = self._execute_module(module_args={**arguments, "progress": path}, task_vars=task_vars)
+        elsewhere = self._task.async_val or self._connection.transport != "local"
+        silent = elsewhere or is_quiet(os.environ, display.verbosity)
+        prefix = host_prefix(options.get("task_vars") or {})
+        with contextlib.nullcontext() if silent else shown(prefix) as arguments["progress"]:
+            answer = super()._execute_module(module_name, arguments, *rest, **options)
         answer.get("invocation", {}).get("module_args", {}).pop("progress", None)
-        return {**result, **answer}
+        return answer
 
 
 @contextlib.contextmanager

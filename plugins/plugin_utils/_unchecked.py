@@ -10,35 +10,39 @@ run. What the tasks of one run share is Ansible's temporary folder of that run, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from ansible import constants
 
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import Unchecked, in_words, unchecked
 from ansible_collections.llmops.maas.plugins.plugin_utils._layout import Part, text
 
 _FILE = "llmops-maas-unchecked"
 
 
-def note(things: Iterable[str], folder: str = "") -> None:
-    """Note things that were not checked, in words that go on after "Not checked: "."""
+def note(things: Iterable[Unchecked], folder: str = "") -> None:
+    """Note what was not checked."""
     lines = "".join(json.dumps(thing) + "\n" for thing in things)
     with _file(folder).open("a", encoding="utf-8") as file:
         file.write(lines)
 
 
-def noted(folder: str = "") -> list[str]:
-    """Everything that was noted in this run, each once, in order."""
+def noted(folder: str = "") -> list[Unchecked]:
+    """Everything that was noted in this run, in order; what was not checked for the same reason is one."""
     try:
         lines = _file(folder).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return []
-    return list(dict.fromkeys(str(json.loads(line)) for line in lines))
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for thing in map(json.loads, lines):
+        found.setdefault((thing["what"], thing["why"]), {}).update(dict.fromkeys(thing["items"]))
+    return [unchecked(what, why, items) for (what, why), items in found.items()]
 
 
-def of_check_mode(things: Sequence[str]) -> list[Part]:
+def of_check_mode(things: Iterable[Unchecked]) -> list[Part]:
     """The last lines of a report."""
-    return [text(f"Not checked (check mode): {thing}", "warning") for thing in things]
+    return [text(f"Not checked (check mode): {in_words(thing)}", "warning") for thing in things]
 
 
 def _file(folder: str) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import Unchecked, in_words, unchecked
 from ansible_collections.llmops.maas.plugins.plugin_utils._layout import Cell, Part, Style, table, text
 from ansible_collections.llmops.maas.plugins.plugin_utils._unchecked import of_check_mode
 
@@ -65,20 +66,20 @@ def failure(results: Sequence[Result]) -> str:
     return f"{len(faults)} of {_checks(len(results))} failed:\n" + "\n".join(named)
 
 
-def left_out(about: About) -> list[str]:
+def left_out(about: About) -> list[Unchecked]:
     """What was asked for and not checked, each with the reason."""
     reason = ""
     if about.auth_mode == "jwt":
         reason = "only tokens are taken, and a token's user cannot be a new one for each run"
     elif about.check_mode:
         reason = "they are tried with keys that would have to be made"
-    return [f"{words}: {reason}" for section, words in _OWN_KEYS.items() if reason and section in about.sections]
+    return [unchecked(what, reason) for section, what in _OWN_KEYS.items() if reason and section in about.sections]
 
 
 def _left_out_lines(about: About) -> list[Part]:
     if about.auth_mode != "jwt":
         return of_check_mode(left_out(about))
-    return [text(f"Not checked: {words}", "warning") for words in left_out(about)]
+    return [text(f"Not checked: {in_words(thing)}", "warning") for thing in left_out(about)]
 
 
 def _section(name: str, results: Sequence[Result]) -> list[Part]:

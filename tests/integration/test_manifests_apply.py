@@ -182,6 +182,8 @@ def test_absent_by_bundle_alone(run: Run, api_server: ApiServer, namespace: str)
     assert check.writes == []
     done = run(state="absent")
     assert check.actions == done.actions == {"ConfigMap/one": "deleted", "ConfigMap/two": "deleted"}
+    assert [left["what"] for left in check.result["unchecked"]] == ["whether objects go"]
+    assert "unchecked" not in done.result
     again = run(state="absent")
     assert not again.changed
     assert again.writes == []
@@ -261,6 +263,9 @@ def test_check_mode_on_an_empty_cluster(run: Run) -> None:
     check = run({**config_map(), "metadata": {"name": "a", "namespace": "not-there"}}, unknown, check=True)
     assert check.actions == {"ConfigMap/a": "created", "Thing/a": "created"}
     assert check.writes == []
+    (left,) = check.result["unchecked"]
+    assert left["why"] == "their kinds or namespaces are not there yet"
+    assert [item.partition(" of ")[0] for item in left["items"]] == ["2"]
 
 
 def test_diff_hides_secret_values(run: Run) -> None:

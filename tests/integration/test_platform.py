@@ -39,6 +39,8 @@ MODELS = ["granite-8b-code-instruct-128k", "mistral-7b-instruct", "nomic-embed-t
 SEED_KEYS = ["admin-key-12345", "dev-key-67890", "user-key-abcdef", "readonly-key-999"]
 CATALOGUE = yaml.safe_load((CHECKOUT / "inventories/embedded/group_vars/all/models.yml").read_text())["maas_models"]
 
+UNCHECKED = "Not checked (check mode): "
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Deployment]:
@@ -64,6 +66,15 @@ def test_check_mode_works_on_an_empty_cluster(cluster: Deployment) -> None:
     run = cluster.playbook("site.yml", "--check", "--diff")
     assert run.code == 0, run.output
     assert run.recap()["changed"] > 0
+    left = [line.removeprefix(UNCHECKED) for line in run.output.splitlines() if line.startswith(UNCHECKED)]
+    for what in (
+        "what the API server says to objects, because their kinds or namespaces are not there yet: ",
+        "readiness, because nothing is waited for: Deployment istiod, ",
+        "whether KServe's webhooks answer, because ",
+        "whether new paths refuse requests without a key, because they are not made: /qwen3",
+        "what the gateway does when Authorino or Limitador do not answer, because ",
+    ):
+        assert [line for line in left if line.startswith(what)], run.output
     assert not [write for write in cluster.writes(before) if "dryRun=All" not in write and "selfsubject" not in write]
     for key in SEED_KEYS:
         assert key not in run.output

@@ -166,7 +166,7 @@ def test_check_mode_says_what_it_leaves_out(deployed: Deployment) -> None:
     assert run.code == 0, run.output
     lines = run.output.splitlines()
     for words in ("limits", "expired and removed keys"):
-        assert [line for line in lines if line.startswith(f"Not checked (check mode): {words}: ")], run.output
+        assert [line for line in lines if line.startswith(f"Not checked (check mode): {words}, because ")], run.output
     assert {result["section"] for result in last_report(deployed)["results"]} == {"credentials"}
 
 
@@ -433,7 +433,7 @@ FAULTS: dict[str, tuple[Callable[[Deployment], Any], str, str]] = {
     "backends get credentials": (
         lambda cluster: changed(cluster, SEAL, without("llmops.maas.credentials")),
         "backend",
-        "headers that a backend gets: expected 200, got 200 (the backend got authorization",
+        "headers that a backend gets: expected 200, got 200 (the backend got api-key, authorization, x-api-key)",
     ),
     "Authorino is stopped": (stopped_authorino, "access", f"{MODEL} chat as admin: expected 200, got 500"),
 }

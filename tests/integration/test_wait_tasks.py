@@ -161,6 +161,7 @@ def test_check_mode_does_not_wait(server: ApiServer, tmp_path: Path) -> None:
     task = Task(tmp_path, server, "inference_service_wait", {"namespace": "none", "names": ["qwen"]}, "--check")
     assert task.result["skipped"]
     assert "not waited for InferenceServices qwen" in task.result["msg"]
+    assert task.result["unchecked"][0]["items"] == ["InferenceService qwen"]
     options = {"resources": [{"kind": "Widget", "api_version": "x/v1", "name": "w", "for": "exists"}]}
     task = Task(tmp_path, server, "resource_wait", options, "--check")
     assert "not waited for Widget w" in task.result["msg"]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from plays import playbook, run
 
-from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress, Tally
+from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress, Tally, followed
 from ansible_collections.llmops.maas.plugins.plugin_utils import _progress
 
 LIMIT = 80
@@ -134,3 +134,16 @@ def test_sections_under_way_are_told() -> None:
     tally.count("access", right=True)
     tally.count("limits", right=True, requests=6)
     assert tally.line() == "limits: 10 of 10 requests, 1 wrong"
+
+
+def test_work_that_does_not_tell_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "progress"
+    path.write_text("")
+    seen = iter(range(1000))
+    with followed(Progress(str(path)), lambda: f"{next(seen)} done", seconds=0.05):
+        time.sleep(0.3)
+    assert path.read_text() == "0 done\n"
+    last = next(seen)
+    assert last > 1
+    time.sleep(0.2)
+    assert next(seen) == last + 1

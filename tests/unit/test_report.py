@@ -15,6 +15,7 @@ import ansible_runner
 import pytest
 from plays import on_a_terminal, playbook, run, within
 
+from ansible_collections.llmops.maas.plugins.module_utils._unchecked import in_words, unchecked
 from ansible_collections.llmops.maas.plugins.plugin_utils._display import host_prefix, is_quiet, shows_on_stdout
 from ansible_collections.llmops.maas.plugins.plugin_utils._layout import (
     LayoutError,
@@ -24,6 +25,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._layout import (
     table,
     text,
 )
+from ansible_collections.llmops.maas.plugins.plugin_utils._reports import forwards, rotation
 from ansible_collections.llmops.maas.plugins.plugin_utils._unchecked import note, noted, of_check_mode
 
 LONG = "x" * 300
@@ -150,10 +152,11 @@ def test_several_hosts_are_told_apart() -> None:
 
 def test_what_was_not_checked_is_kept_once_and_in_order(tmp_path: Path) -> None:
     assert noted(str(tmp_path)) == []
-    note(["b\nc", "a"], str(tmp_path))
-    note(["a", "d"], str(tmp_path))
-    assert noted(str(tmp_path)) == ["b\nc", "a", "d"]
-    assert laid_out(of_check_mode(["a"])) == ["Not checked (check mode): a"]
+    note([unchecked("b\nc", "why", ["1", "2"]), unchecked("a", "d")], str(tmp_path))
+    note([unchecked("a", "d"), unchecked("b\nc", "why", ["3", "1"])], str(tmp_path))
+    assert noted(str(tmp_path)) == [unchecked("b\nc", "why", ["1", "2", "3"]), unchecked("a", "d")]
+    assert laid_out(of_check_mode([unchecked("a", "d")])) == ["Not checked (check mode): a, because d"]
+    assert in_words(unchecked("a", "d", ["1", "2", "3"]), most=2) == "a, because d: 1, 2 and 1 more"
 
 
 # The plugin itself
@@ -260,17 +263,18 @@ def test_mistakes_in_a_task_are_named(tmp_path: Path) -> None:
 
 
 def test_a_report_in_check_mode_ends_with_what_was_not_checked(tmp_path: Path) -> None:
+    answers = unchecked("whether it answers", "it is off")
     tasks: list[dict[str, Any]] = [
-        {"llmops.maas.report": {"unchecked": ["whether it answers"]}},
+        {"llmops.maas.report": {"unchecked": [answers]}},
         {"llmops.maas.report": {"lines": ["first"]}},
-        {"llmops.maas.report": {"unchecked": ["whether it stays", "whether it answers"]}},
+        {"llmops.maas.report": {"unchecked": [unchecked("whether it stays", "it is slow"), answers]}},
         {"llmops.maas.report": {"lines": ["last"]}},
     ]
     path = playbook(tmp_path, *tasks)
     checked = run(path, "--check").stdout.split("\n")
-    first = ["Not checked (check mode): whether it answers"]
+    first = ["Not checked (check mode): whether it answers, because it is off"]
     assert within(checked, ["first", *first])
-    assert within(checked, ["last", *first, "Not checked (check mode): whether it stays"])
+    assert within(checked, ["last", *first, "Not checked (check mode): whether it stays, because it is slow"])
     assert "Not checked" not in run(path).stdout
 
 
@@ -280,3 +284,57 @@ def parts_of(given: list[Any]) -> list[Part]:
 
 def test_the_expected_lines_are_those_of_the_layout() -> None:
     assert laid_out(parts_of(LINES)) == SHOWN
+
+
+# Tables of results
+
+
+def test_a_rotation_is_a_row_for_each_key() -> None:
+    row = {"user": "", "name": "api-key-a", "action": "rotate", "successor": "", "reason": "due", "error": ""}
+    rows: list[dict[str, Any]] = [
+        {**row, "user": "alice", "status": "waiting", "successor": "api-key-a-2", "retire_after": "2026-01-02"},
+        {**row, "status": "failed", "error": "it is refused", "retire_after": ""},
+    ]
+    counts = {"keys": 2, "due": 2, "rotated": 1, "retired": 0, "waiting": 1, "failed": 1, "not_started": 0}
+    assert laid_out(rotation(rows, counts)) == [
+        "USER    KEY        ACTION  STATUS   NEW KEY      DETAIL",
+        "alice   api-key-a  rotate  waiting  api-key-a-2  old key ends 2026-01-02",
+        "(none)  api-key-a  rotate  failed   -            it is refused",
+        "2 keys: 2 due, 1 rotated, 0 old ones deleted, 1 in their grace period, 1 failed, 0 not started",
+    ]
+
+
+def test_forwarded_ports_are_a_row_each() -> None:
+    row = {"name": "gateway", "url": "http://127.0.0.1:8000", "target": "llm/gate:80", "state": "forwarding", "why": ""}
+    dead = {**row, "name": "minio", "state": "dead", "why": "nothing answers behind it"}
+    assert laid_out(forwards([row, dead], ["grafana"])) == [
+        "gateway  http://127.0.0.1:8000  forwarding  llm/gate:80",
+        "minio    http://127.0.0.1:8000  dead        llm/gate:80  nothing answers behind it",
+        "Not in this cluster: grafana",
+    ]
+    assert laid_out(forwards([], [])) == ["Nothing is forwarded."]
+
+
+def test_modules_leave_to_the_report_what_they_could_not_check(tmp_path: Path) -> None:
+    resource = {"api_version": "apps/v1", "kind": "Deployment", "namespace": "a", "name": "istiod"}
+    wait = {"llmops.maas.resource_wait": {"resources": [resource]}}
+    models = {"llmops.maas.inference_service_wait": {"namespace": "llm", "names": ["qwen", "granite"]}}
+    path = playbook(tmp_path, wait, models, wait, {"llmops.maas.report": {"lines": ["Summary"]}})
+    left = unchecked(
+        "readiness",
+        "nothing is waited for",
+        ["Deployment istiod", "InferenceService qwen", "InferenceService granite"],
+    )
+    wanted = ["Summary", f"Not checked (check mode): {in_words(left)}"]
+    for keep in ("0", "1"):
+        done = run(path, "--check", ANSIBLE_KEEP_REMOTE_FILES=keep, ANSIBLE_REMOTE_TMP=str(tmp_path / "remote"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert within(done.stdout.split("\n"), wanted), done.stdout
+
+
+def test_what_runs_in_check_mode_of_its_own_accord_leaves_nothing_out(tmp_path: Path) -> None:
+    resource = {"api_version": "apps/v1", "kind": "Deployment", "namespace": "a", "name": "istiod"}
+    wait = {"llmops.maas.resource_wait": {"resources": [resource]}, "check_mode": True}
+    done = run(playbook(tmp_path, wait, {"llmops.maas.report": {"lines": ["Summary"]}}))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Not checked" not in done.stdout

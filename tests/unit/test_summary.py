@@ -345,7 +345,7 @@ def test_a_further_call_means_the_same_platform_and_repeats_no_secret() -> None:
     )
     assert call.inventories == ["/i/hosts", "/j"]
     assert call.options == [
-        *("-e", "@more.yml", "-e", "maas_embedded_name=second", "-e", '{"maas_embedded": false}'),
+        *("-e", "@more.yml", "-e", "maas_embedded_name=second", "-e", "maas_embedded=false"),
         *(
             "-e",
             '{"maas_context": "a b"}',
