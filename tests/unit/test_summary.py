@@ -20,7 +20,6 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._layout import laid_ou
 from ansible_collections.llmops.maas.plugins.plugin_utils._next_steps import Steps
 from ansible_collections.llmops.maas.plugins.plugin_utils._summary import Found, Platform, summary
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 GROUPS = ["serving.kserve.io", "gateway.networking.k8s.io", "kuadrant.io", "apps"]
 MODELS = [
     {"name": "nomic", "paths": ["/nomic"], "task": "embed"},
