@@ -15,7 +15,9 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 
-from ansible_collections.llmops.maas.plugins.module_utils._redact import plain, shown_definitions
+from ansible_collections.llmops.maas.plugins.module_utils._definitions import plain
+from ansible_collections.llmops.maas.plugins.module_utils._documents import InputError
+from ansible_collections.llmops.maas.plugins.module_utils._redact import shown_definitions
 from ansible_collections.llmops.maas.plugins.modules import manifests
 from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
 
@@ -33,7 +35,12 @@ class ActionModule(DirectAction):
         sealed: dict[str, Any] = {}
         if arguments.get("sealed"):
             raise AnsibleError("sealed is for internal use; set definitions, files or urls")
-        self._seal_definitions(arguments, sealed)
+        try:
+            self._seal_definitions(arguments, sealed)
+            if arguments.get("patches") is not None:
+                arguments["patches"] = plain(arguments["patches"], "patches")
+        except InputError as error:
+            raise AnsibleError(f"Nothing was changed. {error}") from None
         self._find_files(arguments, sealed, task_vars or {})
         if sealed:
             arguments["sealed"] = json.dumps(sealed)
@@ -47,7 +54,7 @@ class ActionModule(DirectAction):
         """Move definitions that may not be shown into the option that is not logged."""
         if arguments.get("definitions") is None:
             return
-        definitions = plain(arguments["definitions"])
+        definitions = plain(arguments["definitions"], "definitions")
         shown = shown_definitions(definitions)
         if shown != definitions:
             sealed["definitions"] = definitions
@@ -78,7 +85,8 @@ class ActionModule(DirectAction):
     def _unvault(self, path: str, task_vars: dict[str, Any]) -> bytes:
         lookup = lookup_loader.get("ansible.builtin.unvault", loader=self._loader, templar=self._templar)
         text: str = lookup.run([path], variables=task_vars)[0]
-        return text.encode()
+        # Bytes that are not UTF-8, as in UTF-16, come escaped.
+        return text.encode(errors="surrogateescape")
 
 
 def _is_vaulted(path: str) -> bool:

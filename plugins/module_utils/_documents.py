@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._encoding import TextError, utf8, without_leading_marks
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ResourceType
+from ansible_collections.llmops.maas.plugins.module_utils._pins import Pin, Place, pins_of
 from ansible_collections.llmops.maas.plugins.module_utils._yaml import YamlError, dump_json, load_yaml
 
 # A line that begins with `---` and a space or its end starts a document, whatever is around it (YAML 1.1, 9.1.2:
-# not even a block scalar may hold such a line).
-_DOCUMENT_START = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+# not even a block scalar may hold such a line). Where files were joined, a byte order mark may stand before it.
+_DOCUMENT_START = re.compile(rb"^(?:\xef\xbb\xbf)*---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 # Something else than blank lines, comments, directives and document ends.
 _CONTENT = re.compile(rb"^(?!\s*(?:#|%|\.\.\.\s*$|$)).", re.MULTILINE)
 
@@ -63,6 +65,7 @@ class Manifest:
     namespace: str
     payload: bytes
     crd_types: tuple[ResourceType, ...] = field(default=())
+    pins: tuple[Pin, ...] = field(default=())
 
     @property
     def group(self) -> str:
@@ -108,7 +111,7 @@ def split_documents(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     for begin, end in zip(begins, ends, strict=True):
         line += data.count(b"\n", position, begin)
         position = begin
-        text = data[begin:end]
+        text = without_leading_marks(data[begin:end])
         if _CONTENT.search(text):
             number += 1
             yield number, line, text
@@ -123,10 +126,15 @@ def read_sources(sources: Iterable[Source], transform: Transform) -> list[Manife
     problems: list[str] = []
     with _without_garbage_collection():
         for source in sources:
-            for number, line, text in split_documents(source.data):
-                where = f"{source.name}, document {number} (line {line})"
+            try:
+                data = utf8(source.data)
+            except TextError as error:
+                problems.append(f"{source.name}: {error}")
+                continue
+            for number, line, text in split_documents(data):
+                place = Place(f"{source.name}, document {number} (line {line})", line, text)
                 try:
-                    manifests.extend(_read_document(where, line, text, transform))
+                    manifests.extend(_read_document(place, transform))
                 except InputError as error:
                     problems.extend(error.problems)
     if problems:
@@ -146,25 +154,26 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read_document(where: str, line: int, text: bytes, transform: Transform) -> Iterator[Manifest]:
+def _read_document(place: Place, transform: Transform) -> Iterator[Manifest]:
     try:
-        body = load_yaml(text)
+        body = load_yaml(place.text)
     except YamlError as error:
-        at = f" at line {line + error.line - 1}" if error.line else ""
-        raise InputError([f"{where}: not valid YAML{at}: {error.problem}"]) from None
+        at = f" at line {place.line + error.line - 1}" if error.line else ""
+        raise InputError([f"{place.where}: not valid YAML{at}: {error.problem}"]) from None
     if body is None:
         return
-    yield from _read_object(where, body, transform)
+    yield from _read_object(place, body, transform)
 
 
-def _read_object(where: str, body: Any, transform: Transform) -> Iterator[Manifest]:
+def _read_object(place: Place, body: Any, transform: Transform) -> Iterator[Manifest]:
+    where = place.where
     if not isinstance(body, dict):
         raise InputError(
             [f"{where}: holds {_type_name(body)}, not a Kubernetes object (a mapping with apiVersion, kind)"]
         )
     if _is_list(body):
         for index, item in enumerate(body["items"] or []):
-            yield from _read_object(f"{where}, item {index + 1}", item, transform)
+            yield from _read_object(place.item(index), _with_kind(item, body), transform)
         return
     _check_identity(where, body)
     changed = transform(body)
@@ -180,11 +189,23 @@ def _read_object(where: str, body: Any, transform: Transform) -> Iterator[Manife
         namespace=metadata.get("namespace") or "",
         payload=dump_json(changed),
         crd_types=crd_types(changed),
+        pins=pins_of(metadata, place),
     )
 
 
 def _is_list(body: Mapping[str, Any]) -> bool:
     return str(body.get("kind", "")).endswith("List") and isinstance(body.get("items", 0), list | None)
+
+
+def _with_kind(item: Any, listed: Mapping[str, Any]) -> Any:
+    """The item of a list such as ConfigMapList with the list's kind and version where it has none.
+
+    So it comes from the API server and so kubectl reads it (decodeToList in apimachinery's unstructured/helpers.go).
+    """
+    kind = str(listed["kind"]).removesuffix("List")
+    if not kind or not isinstance(item, dict) or item.get("kind") not in (None, "", kind):
+        return item
+    return {**item, "kind": kind, "apiVersion": item.get("apiVersion") or listed.get("apiVersion")}
 
 
 def _check_identity(where: str, body: Mapping[str, Any]) -> None:
@@ -211,6 +232,8 @@ def _metadata_problems(what: str, metadata: Mapping[str, Any]) -> Iterator[str]:
         yield f"{what}: metadata.name is missing or no string; set it (quote it if it looks like a number)"
     if not isinstance(metadata.get("namespace") or "", str):
         yield f"{what} {name}: metadata.namespace is no string; quote it"
+    if metadata.get("managedFields"):
+        yield f"{what} {name}: metadata.managedFields is the API server's; remove it"
 
 
 def _check_secret(where: str, body: dict[str, Any]) -> None:

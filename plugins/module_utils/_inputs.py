@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._definitions import plain
 from ansible_collections.llmops.maas.plugins.module_utils._documents import (
     InputError,
     Manifest,
@@ -51,16 +52,23 @@ def definition_sources(definitions: Any) -> list[Source]:
     if definitions is None:
         return []
     single = isinstance(definitions, str | Mapping)
-    sources = []
+    sources, problems = [], []
     for index, item in enumerate([definitions] if single else definitions):
         name = "definitions" if single else f"definitions[{index}]"
-        if isinstance(item, str):
-            sources.append(Source(name, item.encode()))
-        elif isinstance(item, Mapping):
-            sources.append(Source(name, dump_json(dict(item))))
-        else:
-            raise InputError([f"{name}: is no YAML text and no object; give a string, a mapping, or a list of them"])
+        try:
+            sources.append(Source(name, _definition(item, name)))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
     return sources
+
+
+def _definition(item: Any, name: str) -> bytes:
+    if not isinstance(item, str | Mapping):
+        raise InputError([f"{name}: is no YAML text and no object; give a string, a mapping, or a list of them"])
+    read = plain(item, name)
+    return read.encode() if isinstance(read, str) else dump_json(read)
 
 
 def file_sources(paths: Sequence[str]) -> list[Source]:

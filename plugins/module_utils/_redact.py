@@ -17,17 +17,6 @@ _LONG = 16384
 _SECRET = re.compile(r"\bSecret(List)?\b")
 
 
-def plain(value: Any) -> Any:
-    """The value with plain dicts, lists and strings: without Ansible's tagged, lazy or vaulted ones."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(item) for item in value]
-    return str(value)
-
-
 def shown_definitions(definitions: Any) -> Any:
     """The `definitions` option as it may be logged: Secrets' values hidden, long text cut to its size."""
     if isinstance(definitions, list):
@@ -37,15 +26,21 @@ def shown_definitions(definitions: Any) -> Any:
             return f"(hidden: {len(definitions)} characters of YAML that mention a Secret)"
         return definitions if len(definitions) <= _LONG else f"({len(definitions)} characters of YAML)"
     if isinstance(definitions, Mapping):
-        return _shown_object(definitions)
+        return _shown_object(definitions, "")
     return definitions
 
 
-def _shown_object(item: Mapping[str, Any]) -> dict[str, Any]:
+def _shown_object(item: Mapping[str, Any], listed: str) -> dict[str, Any]:
+    """The object, whose kind is `listed`, that of the items of the list around it, if it names none."""
     shown = dict(item)
+    kind = str(item.get("kind") or listed)
     if isinstance(item.get("items"), list):
-        shown["items"] = [shown_definitions(inner) for inner in item["items"]]
-    if not _SECRET.search(str(item.get("kind"))):
+        kind_of_items = kind.removesuffix("List")
+        shown["items"] = [
+            _shown_object(inner, kind_of_items) if isinstance(inner, Mapping) else shown_definitions(inner)
+            for inner in item["items"]
+        ]
+    if not _SECRET.search(kind):
         return shown
     for part in ("data", "stringData"):
         values = item.get(part)

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,7 @@ def test_secret_values_are_never_shown(
         (tmp_path / "secret.yaml").write_text(yaml.safe_dump(body))
         options["files"] = ["secret.yaml"]
     if by == "vault":
-        (tmp_path / "password").write_text("x")
-        vault = Path(sys.executable).with_name("ansible-vault")
-        command = [vault, "encrypt", "--vault-password-file", "password", "secret.yaml"]
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-        arguments += ["--vault-password-file", str(tmp_path / "password")]
+        arguments += vault(tmp_path, "secret.yaml")
     done = run_playbook(tmp_path, api_server, [{"llmops.maas.manifests": options}], *arguments, check=False)
     shown = done.stdout + done.stderr
     assert (done.returncode != 0) == broken, shown
@@ -71,6 +68,49 @@ def test_module_group_defaults_and_check_mode(api_server: ApiServer, namespace: 
     assert "changed=1" in run_playbook(tmp_path, api_server, [task], "--check").stdout
     assert "changed=1" in run_playbook(tmp_path, api_server, [task]).stdout
     assert "changed=0" in run_playbook(tmp_path, api_server, [task]).stdout
+
+
+def run_text(directory: Path, server: ApiServer, task: str) -> subprocess.CompletedProcess[str]:
+    """Run one task, given as the YAML that a playbook would hold, for what Ansible's own reader makes of it."""
+    (directory / "task.yml").write_text(f"- llmops.maas.manifests:\n{textwrap.indent(task, '    ')}")
+    include = {"ansible.builtin.include_tasks": str(directory / "task.yml")}
+    return run_playbook(directory, server, [include], "--diff", check=False)
+
+
+def test_what_ansible_respells_is_kept_or_refused(api_server: ApiServer, namespace: str, tmp_path: Path) -> None:
+    head = f"namespace: {namespace}\ndefinitions:\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {{name: a}}\n"
+    done = run_text(tmp_path, api_server, f"{head}  data: {{day: 2026-01-31, sha: 61e9540, 8080: x, 'on': 'yes'}}\n")
+    assert done.returncode == 0, done.stdout
+    path = f"/api/v1/namespaces/{namespace}/configmaps/a"
+    stored = {"day": "2026-01-31", "sha": "61e9540", "8080": "x", "on": "yes"}
+    assert api_server.request("GET", path)["data"] == stored
+    done = run_text(tmp_path, api_server, f"{head}  data: {{at: 2026-01-31T10:00:00Z, on: push, big: 6.1e+9540}}\n")
+    assert done.returncode != 0
+    for said in ("definitions.data.at", "the key True", "definitions.data.big", "quote it", "Nothing was changed"):
+        assert said in done.stdout
+    patch = "patches:\n  - target: {kind: ConfigMap}\n    merge: {data: {at: 2026-01-31T10:00:00Z}}\n"
+    done = run_text(tmp_path, api_server, f"{head}  data: {{x: y}}\n{patch}")
+    assert "patches[0].merge.data.at: Ansible has read it as a time stamp" in done.stdout
+    assert api_server.request("GET", path)["data"] == stored
+
+
+def test_vaulted_files_of_windows_editors(api_server: ApiServer, namespace: str, tmp_path: Path) -> None:
+    texts = [f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{k: é}}\n" for name in "ab"]
+    (tmp_path / "maps.yaml").write_bytes("---\n".join(texts).encode("utf-16"))
+    vaulted = vault(tmp_path, "maps.yaml")
+    task = {"llmops.maas.manifests": {"files": ["maps.yaml"], "namespace": namespace}}
+    assert "changed=1" in run_playbook(tmp_path, api_server, [task], *vaulted).stdout
+    for name in "ab":
+        assert api_server.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")["data"] == {"k": "é"}
+
+
+def vault(directory: Path, name: str) -> list[str]:
+    """Encrypt that file, and return the arguments with which ansible-playbook decrypts it."""
+    (directory / "password").write_text("x")
+    program = Path(sys.executable).with_name("ansible-vault")
+    command = [program, "encrypt", "--vault-password-file", "password", name]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    return ["--vault-password-file", str(directory / "password")]
 
 
 def mirror() -> Path:
