@@ -7,22 +7,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError, ConnectError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._pins import Pin
+from ansible_collections.llmops.maas.plugins.module_utils._pins import advice as pin_advice
 from ansible_collections.llmops.maas.plugins.module_utils._undeclared import undeclared_fields
 
 _WEBHOOK = re.compile(r"failed calling webhook|conversion webhook for .* failed")
 _UNKNOWN_FIELD = re.compile(r'unknown field "([^"]+)"')
+_NO_TEXT = re.compile(r"(?:: |\n\s*)\.([^\n]*?): expected string, got")
 _DUPLICATE = re.compile(r'duplicate field "([^"]+)"|key "([^"]+)" already set in map')
+# What the validation of updates says in k8s.io/kubernetes/pkg/apis/*/validation ("field is immutable", "cannot change
+# roleRef", "may not change once set", "updates to parameters are forbidden."), and webhooks and CRDs in like words.
 _IMMUTABLE = re.compile(
-    r"immutable|may not (be )?change|are forbidden|cannot be changed|updates to \w+ spec", re.IGNORECASE
+    r"\bimmutable\b|\bself == oldSelf\b|\bupdates to .* are forbidden|\bmay only change\b"
+    r"|\b(?:may not|must not|can ?not|can't) (?:be )?(?:change|modif|update|mutate|alter)",
+    re.IGNORECASE,
 )
-_RECREATE = (
-    "this field cannot be changed in place: delete the object (state: absent with this definition), then run again,"
-    " or keep the old value"
-)
+# Kinds whose deletion takes more with it than the object.
+_TAKES_WITH_IT = {
+    "PersistentVolumeClaim": "its data",
+    "CustomResourceDefinition": "every object of its kind",
+    "Namespace": "everything in it",
+}
+# A longer value in an error, such as the whole template of a Job, hides what is wrong with it.
+_LONG_VALUE = re.compile(r"Invalid value: .{400,}: ([^:]+)", re.DOTALL)
 
 
 def is_conflict(error: ApiError) -> bool:
@@ -30,11 +41,12 @@ def is_conflict(error: ApiError) -> bool:
     return error.status == 409 and any(cause.get("reason") == "FieldManagerConflict" for cause in _causes(error))
 
 
-def worth_retrying(error: KubeError, *, new_kind: bool = False) -> bool:
+def worth_retrying(error: KubeError, *, new_kind: bool = False, pinned: bool = False) -> bool:
     """Whether the same request may succeed soon.
 
     That is: a webhook that does not answer yet, a lost race, an overloaded or restarting server. `new_kind` says that
-    the definition of the kind was applied just before, so that the server may not serve it yet.
+    the definition of the kind was applied just before, so that the server may not serve it yet; `pinned` that the
+    manifest names the object's uid or resourceVersion, so that a conflict stays one.
     """
     if isinstance(error, ConnectError):
         return True
@@ -43,7 +55,7 @@ def worth_retrying(error: KubeError, *, new_kind: bool = False) -> bool:
     if error.status in (429, 502, 503, 504):
         return True
     if error.status == 409:
-        return not is_conflict(error)
+        return not pinned and not is_conflict(error)
     if error.status == 404:
         return new_kind and not error.details.get("name")
     return error.status >= 500 and bool(_WEBHOOK.search(error.message) or "etcdserver:" in error.message)
@@ -56,11 +68,32 @@ def webhook_trouble(error: KubeError) -> bool:
     return bool(_WEBHOOK.search(error.message)) or "does not support dry run" in error.message
 
 
-def explain(error: KubeError, values: tuple[str, ...] = ()) -> str:
-    """The error with what to do about it. `values` are those of a Secret: they are masked."""
-    text = mask(str(error), values)
-    advice = _advice(error) if isinstance(error, ApiError) else ""
-    return f"{text}. {advice[0].upper()}{advice[1:]}" if advice else text
+def explain(error: KubeError, values: tuple[str, ...] = (), *, live: bool = True, pins: Sequence[Pin] = ()) -> str:
+    """The error with what to do about it.
+
+    `values` are those of a Secret: they are masked. `live` says whether the object was there before, `pins` are those
+    of the manifest.
+    """
+    text = mask(_shortened(error), values)
+    if not isinstance(error, ApiError):
+        return text
+    advice = pin_advice(pins, known={}) if pins and _pin_trouble(error) else _advice(error, live=live)
+    return f"{text.rstrip('.')}. {advice[0].upper()}{advice[1:]}" if advice else text
+
+
+def _pin_trouble(error: ApiError) -> bool:
+    if error.status == 409:
+        return not is_conflict(error)
+    return any(cause.get("field") == "metadata.uid" for cause in _causes(error))
+
+
+def _shortened(error: KubeError) -> str:
+    text = str(error)
+    for cause in _causes(error) if isinstance(error, ApiError) else []:
+        message = str(cause.get("message"))
+        if match := _LONG_VALUE.fullmatch(message):
+            text = text.replace(message, f"Invalid value: {match[1]}")
+    return text
 
 
 def mask(text: str, values: tuple[str, ...]) -> str:
@@ -73,13 +106,13 @@ def mask(text: str, values: tuple[str, ...]) -> str:
     return re.sub(r"Value:.*?\}", "Value:********}", text)
 
 
-def _advice(error: ApiError) -> str:
+def _advice(error: ApiError, *, live: bool) -> str:
     if is_conflict(error):
         return _conflict_advice(error)
     if error.status == 404 and error.details.get("kind") == "namespaces":
         return f"create the namespace {error.details.get('name')} first, in this bundle or before it"
-    if error.status == 422 and _IMMUTABLE.search(error.message):
-        return _RECREATE
+    if live and error.status in (400, 403, 422) and _IMMUTABLE.search(error.message):
+        return _immutable_advice(error)
     if error.status == 403 and "being terminated" in error.message:
         return (
             "wait until the namespace is gone, or look at what holds it (kubectl get namespace -o yaml), then run again"
@@ -89,6 +122,20 @@ def _advice(error: ApiError) -> str:
     return _field_advice(error.message)
 
 
+def _immutable_advice(error: ApiError) -> str:
+    fields = [
+        str(cause["field"])
+        for cause in _causes(error)
+        if cause.get("field") and _IMMUTABLE.search(str(cause.get("message")))
+    ]
+    what = ", ".join(dict.fromkeys(fields)) or "this field"
+    loss = _TAKES_WITH_IT.get(str(error.details.get("kind")))
+    return (
+        f"{what} cannot be changed in place: keep the old value, or delete it first (state: absent with this"
+        " definition) and run again" + (f"; with it goes {loss}" if loss else "")
+    )
+
+
 def _field_advice(message: str) -> str:
     unknown = _UNKNOWN_FIELD.findall(message)
     if unknown:
@@ -96,6 +143,9 @@ def _field_advice(message: str) -> str:
     undeclared = undeclared_fields(message)
     if undeclared:
         return f"correct or remove {', '.join(undeclared)}: this kind has no such field (validate: warn leaves it out)"
+    numbers = _NO_TEXT.findall(message)
+    if numbers:
+        return f"quote {', '.join(numbers)}: YAML takes what stands there for a number or a boolean"
     if _DUPLICATE.search(message):
         return "keep one of the two"
     return ""

@@ -23,6 +23,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._order import DEFINITI
 from ansible_collections.llmops.maas.plugins.module_utils._outcome import Options, Outcome
 from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
 from ansible_collections.llmops.maas.plugins.module_utils._patch import Patcher, secret_values
+from ansible_collections.llmops.maas.plugins.module_utils._pins import broken_pins
 from ansible_collections.llmops.maas.plugins.module_utils._record import Entry, Record, Records, entry_of, in_order
 from ansible_collections.llmops.maas.plugins.module_utils._served import (
     absent_namespaces,
@@ -79,6 +80,9 @@ class Applier:
         self._live = look(self._kube, self._may_exist(record))
         work = self._drifted(manifests, record, inputs.salt)
         absent = self._missing_namespaces(work)
+        broken = broken_pins(work, self._live)
+        if broken:
+            raise InputError(broken)
         try:
             self._work(manifests, work, absent, record, inputs)
         finally:
@@ -197,7 +201,9 @@ class Applier:
         try:
             result = answer.result()
         except KubeError as error:
-            self._outcome.fail(manifest.key, manifest.where, explain(error, secret_values(manifest)))
+            live = manifest.key in self._live
+            told = explain(error, secret_values(manifest), live=live, pins=manifest.pins)
+            self._outcome.fail(manifest.key, manifest.where, told)
             return None
         if result.warning:
             self._outcome.warn(f"{manifest.key}: {result.warning}")

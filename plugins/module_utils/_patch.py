@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from functools import partial
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._api_errors import worth_retrying
@@ -43,12 +44,13 @@ class Patcher:
     ) -> dict[str, Any]:
         """Apply one object and return it as it is then. Raises the last error when `deadline` (monotonic) has come."""
         payload = self._payload(manifest, live)
+        again = partial(worth_retrying, new_kind=new_kind, pinned=bool(manifest.pins))
         pause = _PAUSE_FIRST
         while True:
             try:
                 return self._send(manifest, resource, payload)
             except KubeError as error:
-                if not worth_retrying(error, new_kind=new_kind) or time.monotonic() + pause > deadline:
+                if not again(error) or time.monotonic() + pause > deadline:
                     raise
                 wait = error.retry_after if isinstance(error, ApiError) and error.retry_after else pause
             time.sleep(min(wait, max(deadline - time.monotonic(), 0)))
