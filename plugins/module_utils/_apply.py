@@ -59,7 +59,7 @@ class Applier:
         self._outcome = outcome
         self._options: Options = outcome.options
         self._records = records
-        self._checker = Checker(kube, self._options.manager)
+        self._checker = Checker(kube, self._options.manager, take_over=self._options.force)
         self._patcher = Patcher(kube, self._options)
         self._new_types: set[tuple[str, str]] = set()
         self._resources: dict[Key, ResourceType] = {}

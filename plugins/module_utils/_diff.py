@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._documents import Key
+from ansible_collections.llmops.maas.plugins.module_utils._kube import LAST_APPLIED
 
 # Where PyYAML is missing the module says so before it comes here.
 with contextlib.suppress(ImportError):
@@ -22,7 +23,6 @@ HIDDEN_CHANGED = "(hidden, differs)"
 # As Ansible's MAX_FILE_SIZE_FOR_DIFF: of larger objects only the fields that differ are shown.
 _LARGE = 104448
 _SERVER_FIELDS = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def content(live: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def redact_pair(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[dict[st
             if name in others:
                 others[name] = HIDDEN if same or not old else HIDDEN_CHANGED
     for item in (left, right):
-        ((item.get("metadata") or {}).get("annotations") or {}).pop(_LAST_APPLIED, None)
+        ((item.get("metadata") or {}).get("annotations") or {}).pop(LAST_APPLIED, None)
     return left, right
 
 

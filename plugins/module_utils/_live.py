@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._client_side import has_client_fields
 from ansible_collections.llmops.maas.plugins.module_utils._documents import Key
 from ansible_collections.llmops.maas.plugins.module_utils._kube import (
     PARTIAL_LIST,
@@ -96,11 +97,15 @@ def _list(kube: Kube, resource: ResourceType, keys: Sequence[Key]) -> dict[Key, 
 
 
 class Checker:
-    """Tells whether recorded objects are still as they were applied. Why that is sound: docs/apply.md."""
+    """Tells whether recorded objects are still as they were applied. Why that is sound: docs/apply.md.
 
-    def __init__(self, kube: Kube, manager: str) -> None:
+    With `take_over` an object is not so while a client-side apply owns fields of it.
+    """
+
+    def __init__(self, kube: Kube, manager: str, *, take_over: bool = False) -> None:
         self._kube = kube
         self._manager = manager
+        self._take_over = take_over
 
     def intact(self, items: Iterable[tuple[Entry, Metadata | None, Sequence[str]]]) -> set[Key]:
         """Those whose owned fields all have the values that were applied.
@@ -122,7 +127,8 @@ class Checker:
         """True: intact. False: drifted. None: the body must be read."""
         if not entry.uid or metadata is None:
             return False
-        if metadata["uid"] != entry.uid or metadata.get("deletionTimestamp"):
+        to_be_taken = self._take_over and has_client_fields(metadata)
+        if metadata["uid"] != entry.uid or metadata.get("deletionTimestamp") or to_be_taken:
             return False
         if metadata["resourceVersion"] == entry.resource_version:
             return True

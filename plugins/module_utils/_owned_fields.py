@@ -17,15 +17,20 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._documents import short_digest
 
-_MISSING = "\0missing"
+MISSING = "\0missing"
 
 
 def owned_fields(metadata: Mapping[str, Any], manager: str) -> dict[str, Any] | None:
     """The set of fields that `manager` owns by apply, or None when it owns none."""
     for entry in metadata.get("managedFields") or []:
-        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+        if is_applied_by(entry, manager):
             return dict(entry.get("fieldsV1") or {})
     return None
+
+
+def is_applied_by(entry: Mapping[str, Any], manager: str) -> bool:
+    """Whether that entry of `managedFields` is the one of `manager` by apply."""
+    return entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
 
 
 def metadata_digest(
@@ -113,14 +118,18 @@ def _others(metadata: Mapping[str, Any], manager: str) -> dict[str, Any]:
     """Union of what all other entries own."""
     union: dict[str, Any] = {}
     for entry in metadata.get("managedFields") or []:
-        if entry.get("manager") != manager or entry.get("operation") != "Apply" or entry.get("subresource"):
-            _unite(union, entry.get("fieldsV1") or {})
+        if not is_applied_by(entry, manager):
+            unite(union, entry.get("fieldsV1") or {})
     return union
 
 
-def _unite(union: dict[str, Any], fields: Mapping[str, Any]) -> None:
+def unite(union: dict[str, Any], fields: Mapping[str, Any]) -> None:
+    """Add the set `fields` to the set `union`, in place."""
     for name, below in fields.items():
-        _unite(union.setdefault(name, {}), below)
+        if name in union and bool(union[name]) != bool(below):
+            # One of the two is a leaf, which the other says by a point.
+            union[name]["."] = {}
+        unite(union.setdefault(name, {}), below)
 
 
 def _values(fields: Mapping[str, Any], value: Any, others: Mapping[str, Any]) -> Any:
@@ -146,14 +155,14 @@ def _items(fields: Mapping[str, Any], value: Any, others: Mapping[str, Any]) -> 
 def _child(value: Any, name: str) -> Any:
     mark, _colon, rest = name.partition(":")
     if mark == "f":
-        return value.get(rest, _MISSING) if isinstance(value, Mapping) else _MISSING
+        return value.get(rest, MISSING) if isinstance(value, Mapping) else MISSING
     if not isinstance(value, list):
-        return _MISSING
+        return MISSING
     if mark == "i":
-        return value[int(rest)] if int(rest) < len(value) else _MISSING
+        return value[int(rest)] if int(rest) < len(value) else MISSING
     wanted = json.loads(rest)
     if mark == "v":
-        return wanted if wanted in value else _MISSING
+        return wanted if wanted in value else MISSING
     return _item(value, wanted)
 
 
@@ -161,7 +170,7 @@ def _item(items: Iterable[Any], keys: Mapping[str, Any]) -> Any:
     for item in items:
         if isinstance(item, Mapping) and all(item.get(name) == wanted for name, wanted in keys.items()):
             return item
-    return _MISSING
+    return MISSING
 
 
 def _without(value: Any, others: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._attention import unnoticed
 from ansible_collections.llmops.maas.plugins.module_utils._controller_watch import Controllers, Ignored
 from ansible_collections.llmops.maas.plugins.module_utils._criteria import Criterion
+from ansible_collections.llmops.maas.plugins.module_utils._kube import LAST_APPLIED
 from ansible_collections.llmops.maas.plugins.module_utils._readiness import READY, failed, reason_among, waiting
 from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait import WaitState
@@ -22,8 +23,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._watch import (
     Store,
     without_managed_fields,
 )
-
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,14 @@ options:
   definitions:
     description:
       - Objects as dictionaries or as YAML text, which may hold several documents, or a list of these.
+      - Text is read as kubectl reads it. Dictionaries were read by Ansible, so quote in them what it does not take for
+        text, such as a time stamp or the key V(on); the error names each.
       - Rendered templates fit well, such as V(query('ansible.builtin.template', 'a.yaml.j2', 'b.yaml.j2'\)).
     type: raw
   files:
-    description: YAML files on the controller, found as by M(ansible.builtin.copy). They may be vaulted.
+    description:
+      - YAML files on the controller, found as by M(ansible.builtin.copy). They may be vaulted.
+      - In UTF-8, or in UTF-16 with a byte order mark.
     type: list
     elements: path
     default: []
@@ -137,7 +141,10 @@ options:
     type: str
     default: llmops.maas
   force_conflicts:
-    description: Take over fields that other managers set to other values. Otherwise such a field is an error.
+    description:
+      - Take over fields that other managers set to other values. Otherwise such a field is an error.
+      - Also take over what C(kubectl apply) without C(--server-side) has set, so that fields that the object no longer
+        has are removed. Otherwise a warning names them.
     type: bool
     default: false
   validate:
