@@ -29,7 +29,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import
     write_private,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor import (
-    Process,
     Supervisor,
     end_processes,
     last_lines,
@@ -38,6 +37,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor i
     render_config,
     resident_bytes,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._process_life import Process
 from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 

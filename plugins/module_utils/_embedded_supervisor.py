@@ -16,12 +16,12 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_components import Component
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import ClusterDir, EmbeddedError
+from ansible_collections.llmops.maas.plugins.module_utils._process_life import Process, process_at
 from ansible_collections.llmops.maas.plugins.module_utils._processes import run
 
 # Every process of a cluster carries this variable with the cluster's directory, so that each can be found again.
@@ -192,7 +192,7 @@ class Supervisor:
     def shutdown(self, timeout: float) -> None:
         """Ask supervisord to stop everything in reverse order and itself; returns when it is gone or time is up."""
         try:
-            own = _process(Path(f"/proc/{self.pid()}"))
+            own = process_at(Path(f"/proc/{self.pid()}"))
             self._rpc().shutdown()
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return
@@ -201,23 +201,10 @@ class Supervisor:
                 return
 
 
-@dataclass(frozen=True)
-class Process:
-    """One process; ``start`` (in clock ticks since the boot) tells it from a later one with the same id."""
-
-    pid: int
-    parent: int
-    start: int
-    name: str
-
-    def alive(self) -> bool:
-        return _process(Path(f"/proc/{self.pid}")) in (self, replace(self, parent=1))
-
-
 def members(directory: ClusterDir) -> list[Process]:
     """All processes of the cluster: those that carry its marker, whoever is their parent now, and their descendants."""
     marker = f"\0{MARKER}={directory.path}\0".encode()
-    everything = [found for path in Path("/proc").glob("[0-9]*") if (found := _process(path))]
+    everything = [found for path in Path("/proc").glob("[0-9]*") if (found := process_at(path))]
     chosen = {found.pid for found in everything if marker in b"\0" + _environment(found.pid) + b"\0"}
     size = -1
     while size < len(chosen):
@@ -232,22 +219,6 @@ def _environment(pid: int) -> bytes:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
-
-
-def _process(path: Path) -> Process | None:
-    """What /proc/PID/stat says (proc(5)): the name is in parentheses and may contain anything. None for a dead one.
-
-    A process whose first thread has ended is a zombie already while its other threads, and with them its open ports,
-    are still there; it is dead when that one is the last (``num_threads``).
-    """
-    try:
-        head, _bracket, tail = (path / "stat").read_text(errors="replace").rpartition(")")
-    except OSError:
-        return None
-    fields = tail.split()
-    if fields[0] in ("Z", "X") and int(fields[17]) <= 1:
-        return None
-    return Process(int(path.name), int(fields[1]), int(fields[19]), head.partition("(")[2])
 
 
 def resident_bytes(pid: int) -> int:

@@ -15,6 +15,8 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -172,6 +174,7 @@ class Kube:
         self._watches: set[Any] = set()
         self.warnings: list[str] = []
         """Texts of the `Warning` headers that the API server sent, each once, in order."""
+        self._ahead = timedelta()
         self.resources = Resources(self)
 
     @classmethod
@@ -235,6 +238,13 @@ class Kube:
             # Closed, not given back to the pool: an unread rest of the answer would block the next request on it.
             response.close()
 
+    def now(self) -> datetime:
+        """The time by the API server's clock, which is the same for all of its clients; exact to about a second.
+
+        Taken from the Date header of its last answer (RFC 9110, 6.6.1). Before any answer it is this host's time.
+        """
+        return datetime.now(UTC) + self._ahead
+
     def end_watches(self) -> None:
         """End every watch that is under way, also those in which other threads wait for the next event."""
         with self._lock:
@@ -286,6 +296,7 @@ class Kube:
         except HTTPError as error:
             raise self._connect_error(error) from error
         self._note_warnings(response, path)
+        self._note_date(response)
         if response.status >= 400:
             raise self._api_error(response)
         return response
@@ -304,6 +315,11 @@ class Kube:
             with self._lock:
                 if text not in self.warnings:
                     self.warnings.append(text)
+
+    def _note_date(self, response: BaseHTTPResponse) -> None:
+        # ValueError: no date that can be read.
+        with contextlib.suppress(ValueError):
+            self._ahead = parsedate_to_datetime(response.headers.get("Date") or "") - datetime.now(UTC)
 
     def _api_error(self, response: BaseHTTPResponse) -> ApiError:
         data = response.data

@@ -35,11 +35,11 @@ from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import
     Recorded,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_supervisor import (
-    _process,
     end_processes,
     last_lines,
     render_config,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._process_life import process_at
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_a_process_lives_until_its_last_thread_and_its_ports_are_gone(headless: 
     while " Z " not in stat.read_text():
         assert time.monotonic() < end
         time.sleep(0.01)
-    process = _process(stat.parent)
+    process = process_at(stat.parent)
     assert not network.is_free(port)
     assert process
     assert process.alive()
