@@ -20,17 +20,14 @@ class ActionModule(DirectAction):
 
     module = embedded_tools
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
+    def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(self._task.args)
         plan = self._call(arguments, task_vars, check=True)
         if plan.get("failed") or self._task.check_mode:
             return plan
         return self._work(arguments, plan, task_vars)
 
-    def _work(
-        self, arguments: dict[str, Any], plan: dict[str, Any], task_vars: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    def _work(self, arguments: dict[str, Any], plan: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         there = [item for item in plan["tools"] if item["source"] != "build"]
         result = {**plan, "tools": there, "changed": False, "unchecked": []}
         groups = _groups(arguments["tools"], plan["tools"])
@@ -53,7 +50,7 @@ class ActionModule(DirectAction):
         return result
 
     def _make(
-        self, group: list[dict[str, Any]], arguments: dict[str, Any], task_vars: dict[str, Any] | None, left: float
+        self, group: list[dict[str, Any]], arguments: dict[str, Any], task_vars: dict[str, Any], left: float
     ) -> dict[str, Any]:
         names = ", ".join(item["name"] for item in group)
         expected = sum(item["seconds"] for item in group)
@@ -70,7 +67,7 @@ class ActionModule(DirectAction):
             tell(f"  {names}: {how} in {spent}")
         return made
 
-    def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None, *, check: bool) -> dict[str, Any]:
+    def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any], *, check: bool) -> dict[str, Any]:
         before = self._task.check_mode
         self._task.check_mode = check
         try:

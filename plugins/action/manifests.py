@@ -29,8 +29,7 @@ class ActionModule(DirectAction):
     _requires_connection = True
     module = manifests
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(self._task.args)
         sealed: dict[str, Any] = {}
         if arguments.get("sealed"):
@@ -41,13 +40,10 @@ class ActionModule(DirectAction):
                 arguments["patches"] = plain(arguments["patches"], "patches")
         except InputError as error:
             raise AnsibleError(f"Nothing was changed. {error}") from None
-        self._find_files(arguments, sealed, task_vars or {})
+        self._find_files(arguments, sealed, task_vars)
         if sealed:
             arguments["sealed"] = json.dumps(sealed)
-        result.update(
-            self._execute_module(module_name="llmops.maas.manifests", module_args=arguments, task_vars=task_vars)
-        )
-        return result
+        return self._execute_module(module_name="llmops.maas.manifests", module_args=arguments, task_vars=task_vars)
 
     @staticmethod
     def _seal_definitions(arguments: dict[str, Any], sealed: dict[str, Any]) -> None:

@@ -26,7 +26,8 @@ options:
       - Falls back to E(K8S_AUTH_HOST).
     type: str
   api_key:
-    description: Bearer token for O(host). Falls back to E(K8S_AUTH_API_KEY).
+    description:
+      - Bearer token for O(host). White space around it is left out. Falls back to E(K8S_AUTH_API_KEY).
     type: str
   username:
     description: User for HTTP basic authentication at O(host). Falls back to E(K8S_AUTH_USERNAME).
@@ -55,7 +56,8 @@ options:
     aliases: [key_file]
   proxy:
     description:
-      - URL of an HTTP proxy to reach the API server through. Falls back to E(K8S_AUTH_PROXY).
+      - URL of an HTTP proxy to reach the API server through, such as V(http://proxy.example.com:3128), or with user and
+        password V(http://user:password@proxy.example.com:3128). Falls back to E(K8S_AUTH_PROXY).
       - E(HTTPS_PROXY) is not used.
     type: str
   in_cluster:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError, ConnectError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._masking import MASK, Secrets
 from ansible_collections.llmops.maas.plugins.module_utils._pins import Pin
 from ansible_collections.llmops.maas.plugins.module_utils._pins import advice as pin_advice
 from ansible_collections.llmops.maas.plugins.module_utils._undeclared import undeclared_fields
@@ -68,7 +69,9 @@ def webhook_trouble(error: KubeError) -> bool:
     return bool(_WEBHOOK.search(error.message)) or "does not support dry run" in error.message
 
 
-def explain(error: KubeError, values: tuple[str, ...] = (), *, live: bool = True, pins: Sequence[Pin] = ()) -> str:
+def explain(
+    error: KubeError, values: tuple[str | bytes, ...] = (), *, live: bool = True, pins: Sequence[Pin] = ()
+) -> str:
     """The error with what to do about it.
 
     `values` are those of a Secret: they are masked. `live` says whether the object was there before, `pins` are those
@@ -96,14 +99,11 @@ def _shortened(error: KubeError) -> str:
     return text
 
 
-def mask(text: str, values: tuple[str, ...]) -> str:
+def mask(text: str, values: tuple[str | bytes, ...]) -> str:
     """The text without those values, and without the values that the server quotes."""
     if not values:
         return text
-    for value in sorted(values, key=len, reverse=True):
-        if value:
-            text = text.replace(value, "********")
-    return re.sub(r"Value:.*?\}", "Value:********}", text)
+    return re.sub(r"Value:.*?\}", f"Value:{MASK}}}", Secrets(values).mask(text))
 
 
 def _advice(error: ApiError, *, live: bool) -> str:

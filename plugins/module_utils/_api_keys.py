@@ -10,7 +10,6 @@ Everything that is known about a key is on its Secret, in labels and annotations
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._guard import hide
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._key_material import fingerprint, generate, key_id, random_id
 from ansible_collections.llmops.maas.plugins.module_utils._times import TimeError, moment, stamp
 
@@ -43,7 +44,14 @@ _SLUG_LENGTH = 40
 
 
 class KeyObjectError(ValueError):
-    """A Secret that cannot be used as a key; the message names it and the mend, never a value."""
+    """A Secret that cannot be used as a key; the message names it, its user and the fix, never a value.
+
+    `key` is what it says all the same, where the value alone is wrong: such a key can still be replaced or revoked.
+    """
+
+    def __init__(self, message: str, key: Key | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key, as its Secret has it. `value` is kept out of every representation."""
+    """One key, as its Secret has it. `value` is kept out of every representation; bytes of it that are no UTF-8 are
+    surrogates (PEP 383).
+    """
 
     name: str
     namespace: str
@@ -128,23 +138,24 @@ def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | No
     """The key that a Secret of the API holds; None when it holds none.
 
     :param selector: labels by which the AuthPolicy finds keys.
-    :raises KeyObjectError: a moment in it that cannot be read, or a value that is no text.
+    :raises KeyObjectError: a moment in it that cannot be read, or a value that nobody could send.
     """
     encoded = (secret.get("data") or {}).get(VALUE)
-    if not encoded:
+    if encoded is None:
         return None
     metadata = secret["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     where = f"Secret {metadata['namespace']}/{metadata['name']}"
+    if not encoded:
+        raise KeyObjectError(f"{where}: its {VALUE} is empty, which Authorino takes for no key; delete the Secret")
+    value = base64.b64decode(encoded).decode("utf-8", "surrogateescape")
+    hide(value)
     try:
-        value = base64.b64decode(encoded).decode()
         expires, retire = (_moment(annotations, name) for name in (EXPIRES, RETIRE_AFTER))
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise KeyObjectError(f"{where}: its {VALUE} is no text; delete the Secret or make it anew") from error
     except TimeError as error:
         raise KeyObjectError(f"{where}: annotation {error}") from error
     groups = _first(annotations, GROUP_ANNOTATIONS) or _first(labels, GROUP_LABELS)
-    return Key(
+    key = Key(
         name=metadata["name"],
         namespace=metadata["namespace"],
         uid=metadata["uid"],
@@ -169,6 +180,13 @@ def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | No
         given=annotations.get(GIVEN, ""),
         labels=labels,
     )
+    problem = key_problem(value)
+    if problem:
+        whose = f"of user {key.identity.user}" if key.identity.user else "of nobody"
+        raise KeyObjectError(
+            f"{where}: its {VALUE} {problem}, so nobody can send this key {whose}; rotate it, or delete the Secret", key
+        )
+    return key
 
 
 def _moment(annotations: Mapping[str, str], name: str) -> datetime | None:
@@ -196,6 +214,7 @@ class NewKey:
     def secret(self) -> dict[str, Any]:
         """The body to create. A value that was not given is generated here, once."""
         value = self.value or generate(self.key_id)
+        hide(value)
         annotations = {
             USER: self.identity.user,
             GROUPS: ",".join(self.identity.groups),

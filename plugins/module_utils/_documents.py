@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._encoding import TextError, utf8, without_leading_marks
+from ansible_collections.llmops.maas.plugins.module_utils._guard import hide
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ResourceType
+from ansible_collections.llmops.maas.plugins.module_utils._masking import as_bytes
 from ansible_collections.llmops.maas.plugins.module_utils._pins import Pin, Place, pins_of
 from ansible_collections.llmops.maas.plugins.module_utils._yaml import YamlError, dump_json, load_yaml
 
@@ -260,8 +262,10 @@ def _check_secret(where: str, body: dict[str, Any]) -> None:
         raise InputError(problems)
     texts = body.pop("stringData", None)
     if texts:
-        encoded = {key: base64.b64encode((value or "").encode()).decode() for key, value in texts.items()}
+        encoded = {key: base64.b64encode(as_bytes(value or "")).decode() for key, value in texts.items()}
         body["data"] = {**(body.get("data") or {}), **encoded}
+    for value in (body.get("data") or {}).values():
+        hide(base64.b64decode(value or ""), doubtful=True)
 
 
 def _value_problem(value: Any, part: str) -> str:

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,10 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import A
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import KeyMissingError, Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS, payload, told
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens, tampered
-from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
+from ansible_collections.llmops.maas.plugins.module_utils._guard import described
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import header_value
+from ansible_collections.llmops.maas.plugins.module_utils._kube import KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._parallel import error_of, in_parallel
 from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress, Tally
 
 # How many requests over the limit have to be refused.
@@ -42,19 +46,16 @@ class Checker:
     keys: Keys
     tokens: Tokens
     prefix: str
-    # Called with each key that is used, so that no output shows it.
-    hide: Callable[[str], None] = lambda _key: None
     progress: Progress = field(default_factory=lambda: Progress(None))
 
     def run(self, checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Run the checks, bursts one after the other when all others are done; a result for each, in order."""
         tally = Tally(_sizes(checks), self.progress)
         single = [number for number, check in enumerate(checks) if not check["burst"]]
+        bursts = [number for number, check in enumerate(checks) if check["burst"]]
         done = in_parallel(lambda number: self._one(checks[number], tally), single)
-        results = {number: future.result() for number, future in done}
-        for number, check in enumerate(checks):
-            if check["burst"]:
-                results[number] = self._burst(check, tally)
+        done += in_parallel(lambda number: self._burst(checks[number], tally), bursts, workers=1)
+        results = {number: _settled(checks[number], future) for number, future in done}
         return [results[number] for number in range(len(checks))]
 
     def _one(self, check: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
@@ -129,18 +130,16 @@ class Checker:
             return headers
         if credentials in {"token", "tampered_token"}:
             token = self.tokens.of(check["secret"])
-            self.hide(token)
             return {**headers, "Authorization": f"Bearer {token if credentials == 'token' else tampered(token)}"}
         key = self._key(check, credentials)
-        self.hide(key)
         word = f"X{self.prefix}" if credentials == "wrong_prefix" else self.prefix
-        return {**headers, "Authorization": f"{word} {key}"}
+        return {**headers, "Authorization": header_value(f"{word} {key}")}
 
     def _key(self, check: Mapping[str, Any], credentials: str) -> str:
         if credentials == "wrong_key":
             return secrets.token_urlsafe(32)
         if check["secret"]:
-            return self.keys.in_secret(check["secret"], check["secret_entry"])
+            return self.keys.key_in_secret(check["secret"], check["secret_entry"])
         return self.keys.of(check["user"])
 
 
@@ -150,6 +149,16 @@ def _sizes(checks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     for check in checks:
         sizes[check["section"]] += int(check["burst"]) + OVER if check["burst"] else 1
     return dict(sizes)
+
+
+def _settled(check: Mapping[str, Any], future: Future[dict[str, Any]]) -> dict[str, Any]:
+    """The result of a check. One that fails in a way that nobody expected ends no other."""
+    error = error_of(future)
+    if error is None:
+        return future.result()
+    if isinstance(error, KubeError):
+        raise error
+    return result(check, " or ".join(map(str, check["expected"])), _NO_ANSWER, described(error), passed=False)
 
 
 def judged(check: Mapping[str, Any], answer: Answer) -> str:
@@ -172,7 +181,7 @@ def judged(check: Mapping[str, Any], answer: Answer) -> str:
 
 def leaked(check: Mapping[str, Any], answer: Answer, sent: Mapping[str, str]) -> str:
     """Whether a backend that answers with what it has got, has got the credential; empty when it has not."""
-    credential = sent.get("Authorization", "").rpartition(" ")[2].encode()
+    credential = sent.get("Authorization", "").rpartition(" ")[2].encode("latin-1")
     if check["kind"] == "echo" and credential and credential in answer.body:
         return "the backend got the caller's credential"
     return ""

@@ -11,8 +11,11 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
+
+from ansible_collections.llmops.maas.plugins.module_utils._guard import without_password
 
 URLLIB3_MISSING = False
 try:
@@ -77,9 +80,14 @@ class Gateway:
         """
         if URLLIB3_MISSING:
             raise GatewayError("the Python package 'urllib3' is missing: pip install kubernetes")
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise GatewayError(f"url: {url!r} is no address of a gateway; write http://host:port or https://host:port")
+            raise GatewayError(
+                f"url: {without_password(url)!r} is no address of a gateway; write http://host:port or https://host:port"
+            )
         self._url = url.rstrip("/")
         self._address = (parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme])
         self._host = host
@@ -88,7 +96,7 @@ class Gateway:
         self._pool = _pool(self._tls, host)
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-        """Send one request; that nothing answers is an answer too."""
+        """Send one request; that nothing answers is an answer too, and that no request can be made of it."""
         started = time.monotonic()
         try:
             response = self._pool.request(
@@ -103,6 +111,9 @@ class Gateway:
                 preload_content=False,
             )
             return _answer(response, started)
+        except (HTTPException, ValueError) as error:
+            # urllib3's own errors of addresses are ValueErrors as well. What they say may quote a header.
+            return Answer(0, time.monotonic() - started, error=_unsendable(error))
         except HTTPError as error:
             cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
             text = str(cause).rpartition(">: ")[2] or type(cause).__name__
@@ -127,11 +138,17 @@ class Gateway:
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, time.monotonic() - started, found, response.read(_MOST_BYTES))
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             return Answer(0, time.monotonic() - started, error=f"{type(error).__name__}: {error}")
+        except (http.client.HTTPException, ValueError) as error:
+            return Answer(0, time.monotonic() - started, error=_unsendable(error))
         finally:
             with contextlib.suppress(OSError):
                 connection.close()
+
+
+def _unsendable(error: Exception) -> str:
+    return f"this request cannot be sent ({type(error).__name__}): see its path, method and headers"
 
 
 def _answer(response: Any, started: float) -> Answer:

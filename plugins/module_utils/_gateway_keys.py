@@ -10,6 +10,8 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._guard import hide
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._kube import PARTIAL_LIST, ApiError, Kube
 
 VALUE = "api_key"
@@ -19,7 +21,7 @@ RETIRED = "llmops.maas/retire-after"
 
 
 class KeyMissingError(Exception):
-    """There is no such key; the message names the Secret and what it lacks, never a value."""
+    """There is no such key, or nobody can send it; the message names the Secret and the fault, never a value."""
 
 
 class Keys:
@@ -33,23 +35,34 @@ class Keys:
         self._found: list[dict[str, Any]] | None = None
 
     def of(self, user: str) -> str:
-        """The newest key of a user, one that is about to retire only when there is no other."""
+        """The newest key of a user, one that is about to retire only when there is no other.
+
+        :raises KeyMissingError: there is none, or no header can carry it.
+        """
         if self._found is None:
             selector = ",".join(f"{name}={value}" for name, value in self._labels.items())
             self._found = self._kube.request("GET", self._path, query={"labelSelector": selector}).get("items") or []
         chosen = newest(self._found, user)
         if chosen is None:
             raise KeyMissingError(self._why_missing(user))
-        return decoded(chosen, VALUE)
+        return sendable(chosen, VALUE)
+
+    def key_in_secret(self, name: str, entry: str) -> str:
+        """The key that is one entry of one Secret. Raises KeyMissingError as `of` does."""
+        return sendable(self._read(name), entry)
 
     def in_secret(self, name: str, entry: str) -> str:
         """The value of one entry of one Secret of the namespace."""
+        return decoded(self._read(name), entry)
+
+    def _read(self, name: str) -> Mapping[str, Any]:
         try:
-            return decoded(self._kube.request("GET", f"{self._path}/{name}"), entry)
+            found: Mapping[str, Any] = self._kube.request("GET", f"{self._path}/{name}")
         except ApiError as error:
             if error.status == 404:
                 raise KeyMissingError(f"there is no Secret {self._namespace}/{name}") from error
             raise
+        return found
 
     def _why_missing(self, user: str) -> str:
         # Metadata alone: values of other Secrets are nobody's business here.
@@ -73,6 +86,19 @@ def newest(secrets: Sequence[Mapping[str, Any]], user: str) -> Mapping[str, Any]
 
     found = [secret for secret in secrets if (secret["metadata"].get("annotations") or {}).get(USER) == user]
     return max(found, key=rank, default=None)
+
+
+def sendable(secret: Mapping[str, Any], entry: str) -> str:
+    """One value of a Secret, which a header is to carry and nobody is to see."""
+    value = decoded(secret, entry)
+    hide(value)
+    problem = key_problem(value) if value else "is empty"
+    if problem:
+        metadata = secret["metadata"]
+        raise KeyMissingError(
+            f"Secret {metadata['namespace']}/{metadata['name']}: its {entry} {problem}, so nobody can send it"
+        )
+    return value
 
 
 def decoded(secret: Mapping[str, Any], entry: str) -> str:

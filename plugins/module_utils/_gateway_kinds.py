@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer
+from ansible_collections.llmops.maas.plugins.module_utils._guard import masked
 
 EVENTS = "text/event-stream"
 _END = "[DONE]"
@@ -148,7 +149,8 @@ def told(answer: Answer) -> str:
     error = content.get("error")
     message = error.get("message") if isinstance(error, dict) else error or content.get("message")
     text = str(message or answer.body.decode("utf-8", "replace"))
-    return " ".join(text.split())[:_TEXT_LENGTH]
+    # It may quote the key of the request: covered before it is cut, which would leave half of it.
+    return " ".join(masked(text).split())[:_TEXT_LENGTH]
 
 
 def _events(body: bytes) -> Iterator[str]:

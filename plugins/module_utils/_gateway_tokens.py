@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer, Gateway, GatewayError
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import KeyMissingError, Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import told
+from ansible_collections.llmops.maas.plugins.module_utils._guard import hide, hide_url, without_password
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import token_problem
 
 
 class Tokens:
@@ -39,21 +41,27 @@ class Tokens:
     def _asked(self, secret: str) -> str:
         url = self._token_url or self._secrets.in_secret(secret, "token_url")
         name, password = (self._secrets.in_secret(secret, entry) for entry in ("client_id", "client_secret"))
-        basic = base64.b64encode(f"{quote(name, safe='')}:{quote(password, safe='')}".encode()).decode()
+        hide(password)
+        hide_url(url)
+        pair = f"{quote(name, safe='')}:{quote(password, safe='')}"
+        hide(pair)
+        basic = base64.b64encode(pair.encode()).decode()
         headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"}
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             issuer = Gateway(f"{parts.scheme}://{parts.netloc}", parts.hostname or "", timeout=self._timeout)
-        except GatewayError as error:
-            raise KeyMissingError(f"{url!r} is no address of an issuer's token endpoint") from error
+        except (GatewayError, ValueError) as error:
+            raise KeyMissingError(f"{without_password(url)!r} is no address of an issuer's token endpoint") from error
         answer = issuer.send("POST", parts.path, headers, b"grant_type=client_credentials")
         return _token(answer, name, url)
 
 
 def tampered(token: str) -> str:
-    """The token with another signature of the same length."""
+    """The token with another signature of the same length. It tells as much as the token itself."""
     start, _dot, signature = token.rpartition(".")
-    return f"{start}.{'A' if signature[:1] != 'A' else 'B'}{signature[1:]}"
+    changed = f"{start}.{'A' if signature[:1] != 'A' else 'B'}{signature[1:]}"
+    hide(changed)
+    return changed
 
 
 def _token(answer: Answer, client: str, url: str) -> str:
@@ -64,5 +72,10 @@ def _token(answer: Answer, client: str, url: str) -> str:
     token = content.get("access_token") if isinstance(content, dict) else None
     if answer.status != 200 or not isinstance(token, str):
         what = f"answered {answer.status}" if answer.status else "did not answer"
-        raise KeyMissingError(f"no token for client {client}: the issuer at {url} {what} ({told(answer)})")
+        where = without_password(url)
+        raise KeyMissingError(f"no token for client {client}: the issuer at {where} {what} ({told(answer)})")
+    hide(token)
+    problem = token_problem(token)
+    if problem:
+        raise KeyMissingError(f"the token for client {client} {problem}, so nobody can send it")
     return token

@@ -20,6 +20,7 @@ from string import Template
 from typing import Any, Protocol
 
 from ansible_collections.llmops.maas.plugins.module_utils._api_keys import PART_OF, VALUE, Key
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._key_store import KeyStore
 
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -163,6 +164,9 @@ class Delivery:
         Raises DeliveryError or KubeError at the first that fails.
         """
         places = self.places(key.identity.user, key.lineage)
+        problem = key_problem(key.value) if places else ""
+        if problem:
+            raise DeliveryError(f"{key.where} is not delivered, for its {VALUE} {problem}; rotate this key")
         changed = [self._bring(key, place) for place in places]
         return [str(place) for place in places], any(changed)
 

@@ -17,6 +17,7 @@ import re
 import secrets
 from collections import Counter
 
+from ansible_collections.llmops.maas.plugins.module_utils._masking import as_bytes
 from ansible_collections.llmops.maas.plugins.module_utils._secrets import ALPHABET, random_text
 
 PREFIX = "maas"
@@ -55,7 +56,7 @@ def random_id() -> str:
 
 def fingerprint(value: str) -> str:
     """Twelve digits that tell one key from another. Too few to confirm a guess among all keys there could be."""
-    return hmac.new(b"llmops.maas api key", value.encode(), hashlib.sha256).hexdigest()[:12]
+    return hmac.new(b"llmops.maas api key", as_bytes(value), hashlib.sha256).hexdigest()[:12]
 
 
 def entropy_bits(value: str) -> float:

@@ -15,9 +15,11 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import header_value, key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._key_material import generate, random_id
 from ansible_collections.llmops.maas.plugins.module_utils._kube import ApiError, KubeError
 
@@ -90,10 +92,15 @@ class Prober:
 
     def accepted(self, value: str) -> str:
         """Wait until every endpoint accepts the key, several times in a row; empty, or what stands against it."""
+        problem = key_problem(value)
+        if problem:
+            return f"it {problem}, so it cannot be sent"
         return self._until(value, lambda status: status != 401 and 200 <= status < 500)
 
     def refused(self, value: str) -> str:
-        """The same for an old key: until every endpoint answers 401."""
+        """The same for an old key: until every endpoint answers 401. One that nobody can send needs no proof."""
+        if key_problem(value):
+            return ""
         return self._until(value, lambda status: status == 401)
 
     def _until(self, value: str, good: Callable[[int], bool]) -> str:
@@ -125,14 +132,15 @@ class Prober:
         return ""
 
     def _ask(self, endpoint: Endpoint, value: str) -> tuple[int, str]:
-        headers = {"Authorization": f"{self._terms.prefix} {value}", "User-Agent": "llmops.maas"}
+        authorization = header_value(f"{self._terms.prefix} {value}")
+        headers = {"Authorization": authorization, "User-Agent": "llmops.maas"}
         if endpoint.host:
             headers["Host"] = endpoint.host
         try:
             answer = self._pool.request(
                 "GET", endpoint.url, headers=headers, timeout=_ANSWER_SECONDS, redirect=False, preload_content=True
             )
-        except HTTPError as error:
+        except (HTTPError, HTTPException, ValueError) as error:
             return 0, f"does not answer ({type(error).__name__})"
         return answer.status, f"answers {answer.status}"
 

@@ -35,6 +35,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._api_keys import (
     Key,
     successor,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._guard import described
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import Delivery, DeliveryError
 from ansible_collections.llmops.maas.plugins.module_utils._key_material import random_id
 from ansible_collections.llmops.maas.plugins.module_utils._key_plan import (
@@ -47,14 +48,9 @@ from ansible_collections.llmops.maas.plugins.module_utils._key_plan import (
     plan,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._key_probe import Prober
-from ansible_collections.llmops.maas.plugins.module_utils._key_store import (
-    GoneError,
-    KeyStore,
-    TakenError,
-    duplicates,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._key_store import GoneError, KeyStore, TakenError, duplicates
 from ansible_collections.llmops.maas.plugins.module_utils._kube import KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._parallel import in_parallel
+from ansible_collections.llmops.maas.plugins.module_utils._parallel import error_of, in_parallel
 from ansible_collections.llmops.maas.plugins.module_utils._times import Clock, stamp
 
 PLANNED, DONE, WAITING, FAILED, NOT_STARTED, KEPT = "planned", "done", "waiting", "failed", "not started", "kept"
@@ -204,11 +200,12 @@ class Rotation:
         )
         adopted: dict[str, Key] = {}
         for key, future in in_parallel(lambda key: adopt(self._store, key), strangers, self._options.concurrency):
-            try:
-                adopted[key.uid] = future.result()
-                self.adopted.append(key.name)
-            except (KubeError, GoneError) as error:
-                self._warn(f"{key.where} could not be labelled: {error}")
+            error = error_of(future)
+            if error is not None:
+                self._warn(f"{key.where} could not be labelled: {_words(error)}")
+                continue
+            adopted[key.uid] = future.result()
+            self.adopted.append(key.name)
         for row in self.rows:
             if row.step.key.uid in adopted:
                 now = adopted[row.step.key.uid]
@@ -344,14 +341,17 @@ def _fail(row: Row, words: str) -> None:
 
 
 def _settle(row: Row, future: Future[None]) -> bool:
-    """Note the failure of a step, if it failed."""
-    try:
-        future.result()
-    except KubeError as error:
-        _fail(row, explain(error))
-    except (GoneError, TakenError, StepError, DeliveryError) as error:
-        _fail(row, str(error))
+    """Note the failure of a step, if it failed. Whatever it was, it ends no other key's rotation."""
+    error = error_of(future)
+    if error is not None:
+        _fail(row, _words(error))
     return row.status != FAILED
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, KubeError):
+        return explain(error)
+    return str(error) if isinstance(error, GoneError | TakenError | StepError | DeliveryError) else described(error)
 
 
 def adopt(store: KeyStore, key: Key, lineage: str = "") -> Key:

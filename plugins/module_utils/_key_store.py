@@ -57,26 +57,28 @@ class KeyStore:
     def keys(self, further: Sequence[str] = (), warn: Callable[[str], None] | None = None) -> list[Key]:
         """Every key: found by the labels of the AuthPolicy, by our own label, and by `further` label selectors.
 
-        Secrets that cannot be read as keys are told to `warn` and left out.
+        Secrets that cannot be read as keys are skipped with a warning; keys that nobody can send only get one.
         """
-        found: dict[str, Key] = {}
+        found: dict[str, Key | None] = {}
         chosen = [",".join(f"{name}={value}" for name, value in self.labels.items()), KEY_ID, *further]
         for selector in chosen:
             for secret in self._list(selector):
                 self._collect(secret, found, warn)
-        return sorted(found.values(), key=lambda key: key.name)
+        return sorted((key for key in found.values() if key is not None), key=lambda key: key.name)
 
-    def _collect(self, secret: Mapping[str, Any], found: dict[str, Key], warn: Callable[[str], None] | None) -> None:
-        if secret["metadata"]["uid"] in found or secret["metadata"].get("deletionTimestamp"):
+    def _collect(
+        self, secret: Mapping[str, Any], found: dict[str, Key | None], warn: Callable[[str], None] | None
+    ) -> None:
+        uid = secret["metadata"]["uid"]
+        if uid in found or secret["metadata"].get("deletionTimestamp"):
             return
         try:
             key = read_key(secret, self.labels)
         except KeyObjectError as error:
             if warn:
                 warn(str(error))
-            return
-        if key is not None:
-            found[key.uid] = key
+            key = error.key
+        found[uid] = key
 
     def _list(self, selector: str) -> Iterator[Mapping[str, Any]]:
         query: dict[str, Any] = {"labelSelector": selector, "fieldSelector": "type=Opaque", "limit": PAGE}
@@ -99,11 +101,19 @@ class KeyStore:
     def get(self, name: str) -> Key | None:
         """The key of that name as it is now."""
         try:
-            return read_key(self._retried("GET", self._path(name)), self.labels)
+            return self._read(self._retried("GET", self._path(name)))
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
+
+    def _read(self, secret: Mapping[str, Any]) -> Key | None:
+        try:
+            return read_key(secret, self.labels)
+        except KeyObjectError as error:
+            if error.key is None:
+                raise KubeError(str(error)) from error
+            return error.key
 
     def create(self, new: NewKey) -> tuple[Key, bool]:
         """Make the key, or find the one that another run (or this one, before its connection broke) has made.
@@ -121,7 +131,7 @@ class KeyStore:
         return self._stored(answer), True
 
     def _stored(self, answer: Mapping[str, Any]) -> Key:
-        key = read_key(answer, self.labels)
+        key = self._read(answer)
         if key is None:
             raise KubeError(
                 f"the API server's answer about Secret {answer['metadata']['name']} holds no key; run again"

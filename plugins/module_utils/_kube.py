@@ -20,18 +20,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube_config import (
-    AUTH_ARGUMENTS,
-    KubeConfigError,
-    KubeError,
-    Settings,
-    load_settings,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._kube_config import AUTH_ARGUMENTS, Settings, load_settings
+from ansible_collections.llmops.maas.plugins.module_utils._kube_credentials import KubeConfigError, KubeError
 
 URLLIB3_MISSING = False
 try:
     import urllib3
-    from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, SSLError
+    from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, NewConnectionError, SSLError
 except ImportError:
     URLLIB3_MISSING = True
 
@@ -293,6 +288,8 @@ class Kube:
                 retries=urllib3.Retry(1 if method == "GET" else 0, redirect=False, raise_on_status=False),
                 preload_content=not stream,
             )
+        except LocationParseError as error:
+            raise KubeConfigError(f"host: {self.host} is no address of an API server") from error
         except HTTPError as error:
             raise self._connect_error(error) from error
         self._note_warnings(response, path)
@@ -361,5 +358,5 @@ def _pool(settings: Settings) -> Any:
         # The module warns once, in words that say what to do.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if settings.proxy:
-        return urllib3.ProxyManager(settings.proxy, **options)
+        return urllib3.ProxyManager(settings.proxy, proxy_headers=settings.proxy_headers, **options)
     return urllib3.PoolManager(**options)

@@ -4,19 +4,28 @@
 
 """Which cluster, and with which credentials: from module parameters or K8S_AUTH_* variables, never by a guess.
 
-Part of the adapter in `_kube`: it, this file and `_kube_tls` alone know the `kubernetes` package.
+Part of the adapter in `_kube`: it, this file, `_kube_credentials` and `_kube_tls` alone know the `kubernetes` package.
 """
 
 from __future__ import annotations
 
-import base64
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._guard import hide, hide_url, kubeconfig_secrets
+from ansible_collections.llmops.maas.plugins.module_utils._kube_credentials import (
+    KubeConfigError,
+    basic,
+    credentials,
+    package_messages,
+    proxy_address,
+    proxy_headers,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._kube_tls import passing_files, tls_context
 
 KUBERNETES_MISSING = False
@@ -29,9 +38,12 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Loader = Callable[[Mapping[str, Any], Any, str], None]
+
 # Names and variables as in kubernetes.core, so that module_defaults and AWX credentials carry over.
 AUTH_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "kubeconfig": {"type": "raw"},
+    # Not a secret where it is a path: the guard of the modules shows it then.
+    "kubeconfig": {"type": "raw", "no_log": True},
     "context": {"type": "str"},
     "host": {"type": "str"},
     "api_key": {"type": "str", "no_log": True},
@@ -59,6 +71,7 @@ _VARIABLES = {
 }
 # With a kubeconfig (or in a Pod) from the arguments, these variables speak of another cluster: they are not mixed in.
 _OF_HOST = ("host", "api_key", "username", "password", "validate_certs", "ca_cert", "client_cert", "client_key")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FALSE = {"0", "false", "no", "n", "off", "f"}
 
 _HOW_TO_CHOOSE = (
@@ -68,21 +81,14 @@ _HOW_TO_CHOOSE = (
 )
 
 
-class KubeError(Exception):
-    """Base of all errors of the adapter."""
-
-
-class KubeConfigError(KubeError):
-    """No cluster chosen, or the choice cannot be used."""
-
-
 @dataclass
 class Settings:
-    """Address, TLS and credentials of one API server."""
+    """Address, TLS and credentials of one API server. `source` says where the token came from."""
 
     configuration: Any
     tls: ssl.SSLContext
     basic: str | None = None
+    source: str = "the connection"
 
     @property
     def host(self) -> str:
@@ -90,18 +96,32 @@ class Settings:
 
     @property
     def proxy(self) -> str | None:
-        return self.configuration.proxy or None
+        """Address of the proxy, without its user information."""
+        return proxy_address(self.configuration.proxy) if self.configuration.proxy else None
+
+    @property
+    def proxy_headers(self) -> dict[str, str]:
+        """Authentication at the proxy, where its URL has user information."""
+        return proxy_headers(self.configuration.proxy or "")
 
     @property
     def insecure(self) -> bool:
         return not self.configuration.verify_ssl
 
     def headers(self) -> dict[str, str]:
-        """Authentication headers, with a token that was refreshed if it had expired."""
+        """Authentication headers, with a token that was refreshed if it had expired.
+
+        Raises KubeConfigError for a token that no header can carry.
+        """
         if self.basic:
             return {"Authorization": self.basic}
-        settings = self.configuration.auth_settings()
-        return {item["key"]: item["value"] for item in settings.values() if item["in"] == "header" and item["value"]}
+        with package_messages():
+            settings = self.configuration.auth_settings()
+        return {
+            item["key"]: credentials(item["value"], self.source)
+            for item in settings.values()
+            if item["in"] == "header" and item["value"]
+        }
 
     def pool_options(self) -> dict[str, Any]:
         """Keyword arguments of urllib3.PoolManager."""
@@ -122,15 +142,37 @@ def load_settings(params: Mapping[str, Any]) -> Settings:
     if KUBERNETES_MISSING:
         raise KubeConfigError("the Python package 'kubernetes' is missing on this host: pip install kubernetes")
     chosen = _with_variables(params)
-    load = _loader(chosen)
+    for secret in (*kubeconfig_secrets(chosen.get("kubeconfig")), chosen.get("api_key"), chosen.get("password")):
+        hide(secret)
+    for name in ("host", "proxy"):
+        hide_url(str(chosen.get(name) or ""), machine=True)
+    source, load = _loader(chosen)
     configuration = Configuration()
     with passing_files() as folder:
+        _loaded(load, chosen, configuration, folder, source)
+        _override_tls(chosen, configuration)
+        hide_url(str(configuration.host), machine=True)
+        if "@" in str(configuration.host):
+            raise KubeConfigError(f"{source}: the API server's address holds a user (@); set username and password")
+        settings = Settings(configuration, _tls(configuration), _basic(chosen), source)
+        # What cannot be sent is said now, before anything is done.
+        settings.headers()
+        return settings
+
+
+def _loaded(load: Loader, chosen: Mapping[str, Any], configuration: Any, folder: str, source: str) -> None:
+    """Fill the package's configuration. Raises KubeConfigError, whatever the package raises, or logs instead."""
+    with package_messages() as messages:
         try:
             load(chosen, configuration, folder)
+        except KubeConfigError:
+            raise
         except ConfigException as error:
             raise KubeConfigError(f"the connection to the cluster cannot be set up: {error}") from error
-        _override_tls(chosen, configuration)
-        return Settings(configuration, _tls(configuration), _basic(chosen))
+        except Exception as error:  # the package raises whatever its YAML, base64 and file readers raise
+            raise KubeConfigError(f"{source} cannot be used: {type(error).__name__}") from error
+    if messages and not (configuration.api_key or configuration.cert_file):
+        raise KubeConfigError(f"{source} gives no credentials: {'; '.join(messages)}")
 
 
 def _tls(configuration: Any) -> ssl.SSLContext:
@@ -144,7 +186,8 @@ def _tls(configuration: Any) -> ssl.SSLContext:
 
 
 def _with_variables(params: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name) not in (None, "")}
+    given = {name: _trimmed(name, params.get(name)) for name in AUTH_ARGUMENTS}
+    given = {name: value for name, value in given.items() if value not in (None, "")}
     in_cluster = bool(given.pop("in_cluster", False))
     foreign: set[str] = set()
     if in_cluster:
@@ -160,26 +203,37 @@ def _with_variables(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variables(foreign: set[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: os.environ[variable]
-        for name, variable in _VARIABLES.items()
-        if name not in foreign and os.environ.get(variable)
+    values = {
+        name: _trimmed(name, os.environ.get(variable)) for name, variable in _VARIABLES.items() if name not in foreign
     }
+    found = {name: value for name, value in values.items() if value}
     if "validate_certs" in found:
-        found["validate_certs"] = found["validate_certs"].strip().lower() not in _FALSE
+        found["validate_certs"] = found["validate_certs"].lower() not in _FALSE
     return found
 
 
-def _loader(chosen: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any, str], None]:
+def _trimmed(name: str, value: Any) -> Any:
+    """An argument without the white space around it that comes of pipes, files and prompts. Of a password only the line
+    end: it may have spaces at its ends.
+    """
+    if not isinstance(value, str):
+        return value
+    return value.rstrip("\r\n") if name == "password" else value.strip()
+
+
+def _loader(chosen: Mapping[str, Any]) -> tuple[str, Loader]:
+    """In words what was chosen, and what loads it."""
     ways = [name for name in ("in_cluster", "kubeconfig", "host") if name in chosen]
     if len(ways) > 1:
         raise KubeConfigError(f"{' and '.join(ways)} each choose a cluster: set one of them (K8S_AUTH_* count too)")
     if "in_cluster" in chosen:
-        return _load_in_cluster
+        return "in_cluster: the ServiceAccount of this Pod", _load_in_cluster
     if "host" in chosen:
-        return _load_host
+        return "api_key (K8S_AUTH_API_KEY)", _load_host
     if "kubeconfig" in chosen or "context" in chosen:
-        return _load_kubeconfig
+        source = chosen.get("kubeconfig")
+        place = "what it holds" if isinstance(source, Mapping) else _path_of(source) or "the default file"
+        return f"kubeconfig: {place}", _load_kubeconfig
     raise KubeConfigError(_HOW_TO_CHOOSE)
 
 
@@ -201,17 +255,14 @@ def _load_kubeconfig(chosen: Mapping[str, Any], configuration: Any, folder: str)
     if isinstance(source, Mapping):
         load_kube_config_from_dict(dict(source), **options)
         return
-    path = str(Path(str(source)).expanduser()) if source else None
+    path = _path_of(source)
     if path and not Path(path).is_file():
         raise KubeConfigError(f"kubeconfig: there is no file {path}")
-    try:
-        load_kube_config(config_file=path, **options)
-    except ConfigException:
-        raise
-    except Exception as error:  # the package raises whatever its YAML, base64 and file readers raise
-        raise KubeConfigError(
-            f"kubeconfig: {path or 'the default file'} cannot be used: {type(error).__name__}"
-        ) from error
+    load_kube_config(config_file=path, **options)
+
+
+def _path_of(source: Any) -> str | None:
+    return str(Path(str(source)).expanduser()) if source else None
 
 
 def _load_host(chosen: Mapping[str, Any], configuration: Any, _folder: str) -> None:
@@ -227,6 +278,8 @@ def _load_host(chosen: Mapping[str, Any], configuration: Any, _folder: str) -> N
         raise KubeConfigError("client_cert and client_key belong together: set both")
     if bool(chosen.get("username")) != bool(chosen.get("password")):
         raise KubeConfigError("username and password belong together: set both")
+    if any(_CONTROL.search(str(chosen.get(name) or "")) for name in ("username", "password")):
+        raise KubeConfigError("username, password: they hold control characters, which no request can carry (RFC 7617)")
     configuration.host = host
     if chosen.get("api_key"):
         token = str(chosen["api_key"])
@@ -248,10 +301,11 @@ def _override_tls(chosen: Mapping[str, Any], configuration: Any) -> None:
             raise KubeConfigError(f"TLS: there is no file {path}")
     # A proxy is used only when asked for: the package would otherwise take it from the environment.
     configuration.proxy = chosen.get("proxy")
+    if configuration.proxy:
+        proxy_address(configuration.proxy)
 
 
 def _basic(chosen: Mapping[str, Any]) -> str | None:
     if not chosen.get("username") or "host" not in chosen:
         return None
-    pair = f"{chosen['username']}:{chosen['password']}".encode()
-    return "Basic " + base64.b64encode(pair).decode()
+    return basic(str(chosen["username"]), str(chosen["password"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,3 +27,11 @@ def in_parallel(
     work = list(items)
     with ThreadPoolExecutor(min(workers, len(work)) or 1) as pool:
         return list(zip(work, [pool.submit(function, item) for item in work], strict=True))
+
+
+def error_of(future: Future[Any]) -> Exception | None:
+    """What the function raised, None when it returned. What is meant to end the process is raised here."""
+    error = future.exception()
+    if error is not None and not isinstance(error, Exception):
+        raise error
+    return error

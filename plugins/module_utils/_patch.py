@@ -216,12 +216,8 @@ def _remove(value: Any, parts: list[str]) -> None:
             _remove(value.get(parts[0]), parts[1:])
 
 
-def secret_values(manifest: Manifest) -> tuple[str, ...]:
-    """What must not be shown of that object: a Secret's values, encoded and plain."""
+def secret_values(manifest: Manifest) -> tuple[bytes, ...]:
+    """What must not be shown of that object: a Secret's values."""
     if not manifest.is_secret:
         return ()
-    found: list[str] = []
-    for value in (manifest.body().get("data") or {}).values():
-        if value:
-            found += [value, base64.b64decode(value).decode("utf-8", "replace")]
-    return tuple(found)
+    return tuple(base64.b64decode(value) for value in (manifest.body().get("data") or {}).values() if value)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import is_text
+
 # URL-safe without '-' and '_', so that a value never looks like an option and needs no quoting anywhere.
 ALPHABET = string.ascii_letters + string.digits
 # 16 characters of 62 are 95 bits; anything shorter can be guessed.
@@ -69,6 +71,9 @@ def wanted(
     values |= {key: make(int(length)) if key in missing else current[key] for key, length in spec["generate"].items()}
     known = {**variables, **values}
     values |= {key: _compose(str(text), known, f"{where}: compose.{key}") for key, text in spec["compose"].items()}
+    for key, value in values.items():
+        if not is_text(value):
+            raise SecretError(f"{where}: {key} holds bytes that are no UTF-8 text, which this module does not keep")
     return Outcome(values, missing)
 
 

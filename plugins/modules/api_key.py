@@ -129,9 +129,8 @@ delivered:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.llmops.maas.plugins.module_utils._api_keys import default_name
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import (
     DELIVERY_ARGUMENTS,
     Delivery,
@@ -208,8 +207,9 @@ def _shown(kept: Kept, clock: Clock) -> dict[str, Any]:
     return {"name": kept.name, "lineage": kept.lineage} if kept.name else {}
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("groups", "tier")])
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("groups", "tier")])
     try:
         clock = clock_of(module.params)
         # Before the cluster is asked.

@@ -114,8 +114,7 @@ counts:
 from collections import Counter
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._key_options import (
     KEY_ARGUMENTS,
     OptionError,
@@ -134,8 +133,9 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         now = clock_of(module.params).now()
         store = store_of(module.params, Kube.connect(module.params))

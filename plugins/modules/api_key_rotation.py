@@ -18,6 +18,8 @@ description:
     one new key for each old one.
   - Keys that were made by hand are adopted when they bear the O(key_labels); a warning says which.
   - Keys that are disabled, that have expired, or whose predecessor is still in its grace period are left as they are.
+  - A key that no header can carry, such as one that ends in a line end, is named in a warning and rotated. That the old
+    one is refused then needs no proof.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._api_keys.delivery
@@ -36,7 +38,7 @@ attributes:
   action_group: {}
 options:
   max_age:
-    description: Keys older than this are due, such as V(30d) or V(12h).
+    description: Keys older than this are due, such as V(30d), V(12h) or V(45m). A number needs its unit.
     type: str
     default: 30d
   users:
@@ -208,8 +210,8 @@ unchecked:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import (
     DELIVERY_ARGUMENTS,
     Delivery,
@@ -307,6 +309,9 @@ def prober_of(params: dict[str, Any], store: KeyStore) -> Prober | None:
         raise OptionError(f"probe.urls: {wrong[0]!r} is no address that begins with http:// or https://")
     if probe["times"] < 1:
         raise OptionError("probe.times: a key has to be tried at least once; set the method none to try nothing")
+    problem = key_problem(probe["prefix"])
+    if problem:
+        raise OptionError(f"probe.prefix: {probe['prefix']!r} {problem}, so no request can carry it")
     timeout = duration(probe["timeout"], "probe.timeout")
     if method == "none":
         return None
@@ -333,8 +338,9 @@ def _failure(rotation: Rotation) -> str:
     return f"{len(failed)} of {len(rotation.rows)} API keys failed.{stopped}\n" + "\n".join(told)
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         options, clock = options_of(module.params), clock_of(module.params)
         store = store_of(module.params, Kube.connect(module.params))

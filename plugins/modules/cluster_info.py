@@ -138,8 +138,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -222,6 +221,7 @@ def _denied(kube: Kube, permission: Mapping[str, str]) -> str:
     return f"{permission['verb']} {permission['resource']}{group}{where}"
 
 
+@guarded
 def main() -> None:
     permission = {
         "verb": {"type": "str", "required": True},
@@ -234,7 +234,7 @@ def main() -> None:
         "kind": {"type": "str", "required": True},
         "namespace": {"type": "str", "default": ""},
     }
-    module = AnsibleModule(
+    module = GuardedModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "permissions": {"type": "list", "elements": "dict", "default": [], "options": permission},

@@ -136,6 +136,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_control import Cluster, Wish
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import ClusterDir, EmbeddedError
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "default": "default"},
@@ -162,8 +163,9 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     return {"kubeconfig": str(directory.kubeconfig), "audit_log": str(directory.audit_log), **result}
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = GuardedModule(
         argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "started", ("tools",))]
     )
     if not sys.platform.startswith("linux"):

@@ -156,11 +156,10 @@ unchecked:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_manifests import Mirror
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, cache_home
 from ansible_collections.llmops.maas.plugins.module_utils._go_modules import find_go, install_go
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 PART: dict[str, Any] = {"module": {"type": "str", "required": True}, "go_module": {"type": "str"}}
@@ -197,8 +196,9 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     mirror = Mirror(cache_home(), Path(params["source"]), params["helm"], params["files"])
     try:

@@ -185,11 +185,10 @@ unchecked:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_binaries import Found, Shop, Tool, read_tools
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_releases import Releases
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, cache_home
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 TOOL_ARGUMENTS: dict[str, Any] = {
@@ -286,8 +285,9 @@ def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
     }
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         result = run(module.params, dry=module.check_mode)
     except EmbeddedError as error:

@@ -276,6 +276,8 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import G
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress
 
@@ -342,6 +344,9 @@ def _ca(kube: Kube, secret: Mapping[str, str] | None) -> str:
 def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     """The results of all requests of the module's arguments."""
     given = module.params
+    problem = key_problem(given["key_prefix"])
+    if problem:
+        raise GatewayError(f"key_prefix: {given['key_prefix']!r} {problem}, so no request can carry it")
     kube = Kube.connect(given)
     trust = Trust(
         given["gateway_ca_cert"] or "", _ca(kube, given["gateway_ca_secret"]), given["gateway_validate_certs"]
@@ -355,19 +360,18 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     for request in given["requests"]:
         connect(request["url"], request["server_name"] or request["host"])
     keys = Keys(kube, given["keys_namespace"], given["key_labels"])
-    # Whatever an answer says, its key is taken out of the result.
     tokens = Tokens(
         Keys(Kube.connect(given), given["clients_namespace"], {}),
         token_url=given["token_url"],
         timeout=float(given["timeout"]),
     )
-    progress = Progress(given["progress"])
-    checker = Checker(connect, keys, tokens, given["key_prefix"], module.no_log_values.add, progress)
+    checker = Checker(connect, keys, tokens, given["key_prefix"], Progress(given["progress"]))
     return checker.run(given["requests"])
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=_argument_spec(), supports_check_mode=True)
+    module = GuardedModule(argument_spec=_argument_spec(), supports_check_mode=True)
     try:
         results = checked(module)
     except (KubeError, GatewayError) as error:

@@ -194,6 +194,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._model_pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._model_watch import ModelJudge, Selection
@@ -301,8 +302,9 @@ class Report:
         return "\n".join(lines)
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = GuardedModule(
         argument_spec={**AUTH_ARGUMENTS, **ARGUMENTS, **SLICE_ARGUMENTS},
         mutually_exclusive=[("names", "label_selector")],
         required_one_of=[("names", "label_selector")],

@@ -285,10 +285,11 @@ failures:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.llmops.maas.plugins.module_utils._bundle import Bundle
 from ansible_collections.llmops.maas.plugins.module_utils._documents import InputError
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube_config import KUBERNETES_MISSING
 from ansible_collections.llmops.maas.plugins.module_utils._redact import shown_definitions
@@ -340,23 +341,22 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    # Run without its action plugin, the module got Secrets in plain sight: they are not sent back.
-    shown = {**module.params, "definitions": shown_definitions(module.params["definitions"])}
-    visible: dict[str, Any] = {"invocation": {"module_args": shown}}
+    # Run without its action plugin, the module gets Secrets in plain sight: they are not sent back.
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True, shown={"definitions": shown_definitions})
     for missing, library in ((KUBERNETES_MISSING, "kubernetes"), (YAML_MISSING, "PyYAML")):
         if missing:
-            module.fail_json(msg=missing_required_lib(library), **visible)
+            module.fail_json(msg=missing_required_lib(library))
     bundle: Bundle | None = None
     try:
         bundle = Bundle(module.params, check=module.check_mode, diff=module._diff, warn=module.warn)
         bundle.run(Kube.connect(module.params))
     except InputError as error:
-        module.fail_json(msg=f"Nothing was changed. {error}", **visible)
+        module.fail_json(msg=f"Nothing was changed. {error}")
     except KubeError as error:
-        module.fail_json(msg=str(error), **(bundle.result() if bundle else {}), **visible)
-    result = {**bundle.result(), **visible}
+        module.fail_json(msg=str(error), **(bundle.result() if bundle else {}))
+    result = bundle.result()
     if bundle.outcome.failures:
         module.fail_json(msg=bundle.outcome.failure_text(), failures=bundle.outcome.failures, **result)
     module.exit_json(**result)

@@ -140,6 +140,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._port_forward import Forward, Forwards, connection
 from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
@@ -184,6 +185,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+@guarded
 def main() -> None:
     forward = {
         "name": {"type": "str", "required": True},
@@ -192,7 +194,7 @@ def main() -> None:
         "port": {"type": "int", "required": True},
         "local_port": {"type": "int", "required": True},
     }
-    module = AnsibleModule(
+    module = GuardedModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "name": {"type": "str", "default": "default"},

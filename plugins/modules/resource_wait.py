@@ -225,6 +225,7 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._criteria import CriterionError, criterion_for
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._pod_health import (
     KubeObject,
@@ -414,8 +415,9 @@ class Report:
         return "\n".join(lines)
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARGUMENTS, **ARGUMENTS, **SLICE_ARGUMENTS}, supports_check_mode=True)
+    module = GuardedModule(argument_spec={**AUTH_ARGUMENTS, **ARGUMENTS, **SLICE_ARGUMENTS}, supports_check_mode=True)
     wanted = wanted_of(module)
     if module.check_mode:
         what = "; ".join(entry.label for entry in wanted)

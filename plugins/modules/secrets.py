@@ -134,8 +134,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded, hide
 from ansible_collections.llmops.maas.plugins.module_utils._kube import (
     APPLY_YAML,
     AUTH_ARGUMENTS,
@@ -169,7 +168,12 @@ class Keeper:
         current = self._read(spec["namespace"], spec["name"])
         where = f"Secret {spec['namespace']}/{spec['name']}"
         values = decode(current.get("data"), where)
+        for key, value in values.items():
+            # Others may be plain names, as composed ones often are.
+            hide(value, doubtful=key not in spec["generate"])
         outcome = wanted(spec, values, self._variables(spec), self._make())
+        for key, value in outcome.values.items():
+            hide(value, doubtful=key not in spec["generate"])
         self._planned[spec["namespace"], spec["name"]] = outcome.values
         changes = _changes(spec, current, values, outcome)
         if changes and not self._check_mode:
@@ -204,7 +208,10 @@ class Keeper:
             raise SecretError(
                 f"Secret {key[0]}/{key[1]} (variables_from of {spec['name']}) does not exist; make it first"
             )
-        return decode(found.get("data"), f"Secret {key[0]}/{key[1]}") | variables
+        read = decode(found.get("data"), f"Secret {key[0]}/{key[1]}")
+        for value in read.values():
+            hide(value, doubtful=True)
+        return read | variables
 
     def _read(self, namespace: str, name: str) -> dict[str, Any]:
         try:
@@ -259,28 +266,28 @@ def _diff(results: list[dict[str, Any]]) -> list[dict[str, str]]:
     ]
 
 
-def _argument_spec() -> dict[str, Any]:
-    source = {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "required": True}}
-    secret = {
-        **source,
-        "labels": {"type": "dict", "default": {}},
-        "annotations": {"type": "dict", "default": {}},
-        "data": {"type": "dict", "default": {}, "no_log": True},
-        "generate": {"type": "dict", "default": {}},
-        "compose": {"type": "dict", "default": {}},
-        "variables": {"type": "dict", "default": {}, "no_log": True},
-        "variables_from": {"type": "dict", "options": source},
-    }
-    return {
-        **AUTH_ARGUMENTS,
-        "secrets": {"type": "list", "elements": "dict", "required": True, "options": secret, "no_log": False},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "field_manager": {"type": "str", "default": "llmops.maas.secrets"},
-    }
+_SOURCE: dict[str, Any] = {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "required": True}}
+_SECRET: dict[str, Any] = {
+    **_SOURCE,
+    "labels": {"type": "dict", "default": {}},
+    "annotations": {"type": "dict", "default": {}},
+    "data": {"type": "dict", "default": {}, "no_log": True},
+    "generate": {"type": "dict", "default": {}},
+    "compose": {"type": "dict", "default": {}},
+    "variables": {"type": "dict", "default": {}, "no_log": True},
+    "variables_from": {"type": "dict", "options": _SOURCE},
+}
+ARGUMENTS: dict[str, Any] = {
+    **AUTH_ARGUMENTS,
+    "secrets": {"type": "list", "elements": "dict", "required": True, "options": _SECRET, "no_log": False},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "field_manager": {"type": "str", "default": "llmops.maas.secrets"},
+}
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=_argument_spec(), supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         keeper = Keeper(Kube.connect(module.params), module.params["field_manager"], module.check_mode)
         act = keeper.keep if module.params["state"] == "present" else keeper.remove

@@ -19,17 +19,38 @@ from types import ModuleType
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.llmops.maas.plugins.module_utils._guard import Call, Guard, call, hide, secret_arguments
+from ansible_collections.llmops.maas.plugins.module_utils._kube_config import AUTH_ARGUMENTS
 from ansible_collections.llmops.maas.plugins.plugin_utils._core import module_arguments, module_result
 from ansible_collections.llmops.maas.plugins.plugin_utils._unchecked import note
 
 
 class DirectAction(ActionBase):
-    """Base of the action plugins. A subclass names its module; what more it does, it does around `_execute_module`."""
+    """Base of the action plugins. A subclass names its module; what more it does, it does in `perform`."""
 
     _supports_check_mode = True
     module: ModuleType
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result of the task, whatever happens: what nobody expected is a failure without secrets in its words."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        with call() as current:
+            for value in secret_arguments(self._spec(), self._task.args):
+                hide(value)
+            with Guard(current, lambda error: not _is_plain(error, current)) as guard:
+                return {**result, **self.perform(task_vars or {})}
+            return {**result, "failed": True, "msg": guard.message}
+
+    def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module, with what is to be done on the controller; returns what is added to the result."""
+        raise NotImplementedError
+
+    def _spec(self) -> dict[str, Any]:
+        return {**AUTH_ARGUMENTS, **getattr(self.module, "ARGUMENTS", {})}
 
     def _execute_module(
         self,
@@ -74,11 +95,13 @@ class DirectAction(ActionBase):
 class ModuleAction(DirectAction):
     """For modules that need nothing else done on the controller."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
-        answer = self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val))
-        return {**result, **answer}
+    def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        return self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val))
+
+
+def _is_plain(error: Exception, current: Call) -> bool:
+    """Whether it is an error of Ansible, ours among them, that shows no secret: it speaks for itself."""
+    return isinstance(error, AnsibleError) and current.mask_foreign(str(error)) == str(error)
 
 
 def printed(module: ModuleType, arguments: Mapping[str, Any]) -> str:

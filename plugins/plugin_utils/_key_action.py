@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping
@@ -53,7 +54,8 @@ class ControllerSink:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except (OSError, AnsibleError) as error:
+        except (OSError, ValueError, AnsibleError) as error:
+            # A ValueError: what the operating system takes for no path.
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise DeliveryError(f"delivery.file: {target} cannot be written: {reason}") from error
         return True
@@ -92,17 +94,12 @@ class KeyAction(DirectAction):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
+    def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         delivery = self._task.args.get("delivery") or {}
         registered = self._refuse(delivery)
         sink = ControllerSink(self._loader.get_basedir(), vault_secrets(self._loader))
-        if self._runs_here(task_vars or {}):
-            with controller_sink(sink):
-                result.update(self._execute_module(task_vars=task_vars))
-        else:
-            result.update(self._execute_module(task_vars=task_vars))
+        with controller_sink(sink) if self._runs_here(task_vars) else contextlib.nullcontext():
+            result = self._execute_module(task_vars=task_vars)
         if registered:
             # Also after a failure: some users' keys may have been rotated.
             result["new_keys"] = sink.registered

@@ -29,12 +29,10 @@ class WaitAction(DirectAction):
     _supports_async = False
     rows_key = ""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
+    def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         wanted = {key: value for key, value in self._task.args.items() if key not in {"resume", "slice_seconds"}}
         quiet = is_quiet(os.environ, display.verbosity)
-        progress = Progress(host_prefix(task_vars or {}))
+        progress = Progress(host_prefix(task_vars))
         seconds, resume = FIRST_SLICE_SECONDS, None
         while True:
             arguments = {**wanted, "slice_seconds": seconds, "slice_early": not quiet, "resume": resume}
@@ -44,7 +42,7 @@ class WaitAction(DirectAction):
             if not quiet:
                 progress.tell(answer.get(self.rows_key) or [], answer.get("seconds", 0), answer.get("troubles") or [])
             seconds, resume = SLICE_SECONDS, answer["resume"]
-        result.update({key: value for key, value in answer.items() if key not in PRIVATE_RESULTS})
+        result = {key: value for key, value in answer.items() if key not in PRIVATE_RESULTS}
         # The slices' state says nothing to people and is long.
         result.get("invocation", {}).get("module_args", {}).pop("resume", None)
         return result

@@ -54,6 +54,7 @@ def test_random_text_is_long_and_never_twice_the_same() -> None:
         ({"generate": {"password": "many"}}, "generate.password must be a number"),
         ({"data": {"a": "b"}, "compose": {"a": "c"}}, "a is asked for twice"),
         ({"compose": {"a": "${nobody}"}}, "compose.a refers to nobody.*known are none"),
+        ({"data": {"a": "byte-\udcff"}}, "a holds bytes that are no UTF-8"),
     ],
 )
 def test_mistakes_name_the_secret_and_the_key(fields: dict[str, Any], message: str) -> None:
