@@ -95,13 +95,16 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.maas.plugins.module_utils import _verify_table as table
+from ansible_collections.llmops.maas.plugins.module_utils._names import as_text, named
 
 
 def verify_requests(
     models: Sequence[Mapping[str, Any]], section: str, host: str, **options: Any
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION."""
-    user, expected = options.get("user", ""), options.get("expected", {})
+    user, expected = as_text(options.get("user")), options.get("expected", {})
+    options |= {name: named(options[name]) for name in ("users", "clients", "tiers", "exceptions") if name in options}
+    expected = {as_text(group): statuses for group, statuses in expected.items()}
     makers: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "access": lambda: table.access(models, options["users"], expected, options.get("exceptions", []), host),
         "lists": lambda: table.lists(models, options["users"], expected, options.get("exceptions", []), host),

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._names import as_text, named
 from ansible_collections.llmops.maas.plugins.module_utils._rates import RateError, parse_rates
 
 # Groups travel in one annotation, separated by commas; tiers become names of limits.
@@ -60,13 +61,13 @@ def read_access(
     :param models: names of all models of the catalogue, also of disabled ones.
     :raises AccessError: at the first entry that is wrong.
     """
-    known = list(models)
-    read_groups = [_group(entry, f"maas_groups[{index}]", known) for index, entry in enumerate(groups)]
+    known = [as_text(model) for model in models]
+    read_groups = [_group(entry, f"maas_groups[{index}]", known) for index, entry in enumerate(named(groups))]
     names = _unique(read_groups, "maas_groups")
-    read_tiers = [_tier(entry, f"maas_tiers[{index}]", names) for index, entry in enumerate(tiers)]
+    read_tiers = [_tier(entry, f"maas_tiers[{index}]", names) for index, entry in enumerate(named(tiers))]
     _unique(read_tiers, "maas_tiers")
     _one_tier_each(names, read_tiers)
-    for index, user in enumerate(users):
+    for index, user in enumerate(named(users)):
         _check_user(user, f"maas_users[{index}] ({user.get('name')}).groups", names)
     return Access(read_groups, read_tiers)
 

@@ -21,18 +21,23 @@ class TimeError(ValueError):
 
 
 def duration(text: str | float, option: str) -> int:
-    """Seconds of ``30d``, ``1h30m``, ``45s`` or a plain number of seconds, at most ten years.
+    """Seconds of ``30d``, ``1h30m``, ``45s`` or ``0``, at most ten years.
 
-    :raises TimeError: anything else.
+    :raises TimeError: anything else. A number alone has no unit, and ``M`` may be meant for months.
     """
-    words = str(text).strip().lower()
+    words = str(text).strip()
+    if words.isdecimal() and int(words):
+        raise TimeError(f"{option}: {text!r} has no unit; write {words}d for days, or {words}h, {words}m, {words}s")
+    if re.search("[0-9]M", words):
+        raise TimeError(f"{option}: {text!r} may be minutes or months; write 30m for minutes, or 30d for a month")
+    words = words.lower()
     parts = _PART.findall(words)
-    if words.isdigit():
-        seconds = int(words)
+    if words.isdecimal():
+        seconds = 0
     elif parts and "".join(number + unit for number, unit in parts) == words:
         seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
     else:
-        raise TimeError(f"{option}: {text!r} is no duration; write it as 30d, 24h, 1h30m, 45s or a number of seconds")
+        raise TimeError(f"{option}: {text!r} is no duration; write it as 30d, 24h, 1h30m or 45s")
     if seconds > _LONGEST:
         raise TimeError(f"{option}: {text!r} is more than ten years; choose a shorter duration")
     return seconds

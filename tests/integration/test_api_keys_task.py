@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from api_server import ApiServer
+from api_server import ADMIN_TOKEN, ApiServer
 from manifests_run import run_playbook
 
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import Delivery, controller_sink
@@ -48,7 +52,7 @@ class Keys:
         given |= {"_ansible_check_mode": check, "_ansible_diff": True}
         result: dict[str, Any] = json.loads(printed(module, given))
         text = json.dumps(result)
-        for value in self.values().values():
+        for value in filter(None, self.values().values()):
             assert value not in text
             assert base64.b64encode(value.encode()).decode() not in text
         return result
@@ -68,7 +72,7 @@ class Keys:
 
     def values(self) -> dict[str, str]:
         return {
-            name: base64.b64decode(item["data"]["api_key"]).decode()
+            name: base64.b64decode(item["data"]["api_key"]).decode("utf-8", "replace")
             for name, item in self.secrets().items()
             if "api_key" in item.get("data", {})
         }
@@ -532,3 +536,119 @@ def test_what_would_show_keys_is_refused(keys: Keys, tmp_path: Path, task: dict[
     assert run.returncode != 0
     assert words in " ".join(run.stdout.split())
     assert keys.secrets() == {}
+
+
+@contextmanager
+def gateway(keys: Keys) -> Iterator[str]:
+    """An address that accepts the keys of the namespace, as Authorino does: by the bytes of their Secrets."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            given = (self.headers["Authorization"] or "").encode("latin-1").removeprefix(b"APIKEY ")
+            known = {base64.b64decode(item["data"]["api_key"]) for item in keys.secrets().values() if "data" in item}
+            self.send_response(200 if given in known else 401)
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/m/models"
+        server.shutdown()
+
+
+BAD_KEYS = {
+    "line-end": f"{GIVEN}\n".encode(),
+    "binary": b"\xff\xfe" + GIVEN[::-1].encode(),
+    "control": b"nul\0" + OTHER.encode(),
+    "not-latin": f"{OTHER[::-1]}€".encode(),
+}
+
+
+def test_one_bad_key_ends_nothing_for_the_others(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = {"app": "models-api", "authorino.kuadrant.io/managed-by": "authorino"}
+    for user, value in {**BAD_KEYS, "empty": b""}.items():
+        body = {
+            "metadata": {
+                "name": f"key-{user}",
+                "labels": labels,
+                "annotations": {"secret.kuadrant.io/user-id": f"{user}-{keys.namespace}"},
+            },
+            "data": {"api_key": base64.b64encode(value).decode()},
+        }
+        keys.server.request("POST", keys.path, body)
+    keys.key(user="good")
+    listed = {row["name"] for row in keys.info()}
+    assert listed == {"api-key-good", *(f"key-{user}" for user in BAD_KEYS)}
+    with gateway(keys) as url:
+        done = keys.rotate(probe={"urls": [url], "times": 1, "timeout": "5s"}, grace="1s", retire_wait="10s")
+    assert not done.get("failed"), done
+    assert {row["status"] for row in done["api_keys"]} == {"done"}
+    assert done["counts"]["retired"] == len(BAD_KEYS) + 1
+    values = keys.values()
+    assert not {f"key-{user}" for user in BAD_KEYS} & set(values)
+    assert all(PATTERN.fullmatch(value) for name, value in values.items() if name != "key-empty")
+    said = " ".join(capsys.readouterr().err.split())
+    for user, words in (("line-end", "ends in a line end"), ("binary", "is no text"), ("control", "holds control")):
+        assert f"key-{user}: its api_key {words}" in said
+        assert f"user {user}-{keys.namespace}" in said
+    assert "key-empty: its api_key is empty" in said
+    for text in (json.dumps(done), said):
+        assert not any(part in text for part in (GIVEN, GIVEN[::-1], OTHER, OTHER[::-1]))
+
+
+def test_bad_keys_are_revoked(keys: Keys) -> None:
+    body = {
+        "metadata": {"name": "bad", "labels": {"app": "models-api"}, "annotations": {"user-id": "mallory"}},
+        "data": {"api_key": base64.b64encode(b"\xff" + GIVEN.encode()).decode()},
+    }
+    keys.server.request("POST", keys.path, body)
+    assert keys.key(user="mallory", state="absent")["action"] == "deleted"
+    assert keys.secrets() == {}
+
+
+@pytest.mark.parametrize(("token", "works"), [(f" {ADMIN_TOKEN}\r\n", True), (f"{ADMIN_TOKEN}\nand-more", False)])
+def test_a_token_with_a_line_end_is_trimmed_or_refused_and_never_shown(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str, works: bool
+) -> None:
+    monkeypatch.setenv("K8S_AUTH_API_KEY", token)
+    monkeypatch.setenv("K8S_AUTH_HOST", keys.server.url)
+    monkeypatch.setenv("K8S_AUTH_SSL_CA_CERT", str(keys.server.ca))
+    monkeypatch.setenv("ANSIBLE_DISPLAY_TRACEBACK", "always")
+    # Not the connection of the play, and once in this process, once as a module of its own.
+    task = {"llmops.maas.api_key_info": {"namespace": keys.namespace, "kubeconfig": ""}}
+    apart = {**task, "vars": {"ansible_python_interpreter": str(Path(sys.executable).resolve())}}
+    apart["environment"] = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if "site-packages" in path)}
+    for one in (task, apart):
+        run = run_playbook(tmp_path, keys.server, [one], "-vvv", check=False)
+        assert (run.returncode == 0) is works, run.stdout
+        if not works:
+            words = " ".join(run.stdout.split())
+            assert "api_key (K8S_AUTH_API_KEY): the token holds white space" in words
+        shown = run.stdout + run.stderr
+        assert ADMIN_TOKEN not in shown
+        assert base64.b64encode(ADMIN_TOKEN.encode()).decode()[:-4] not in shown
+
+
+def test_the_key_of_a_user_whose_name_is_a_number_is_not_revoked(keys: Keys, tmp_path: Path) -> None:
+    """With the role's own tasks: who is listed, by whatever type, keeps the key; who is not loses it."""
+    numbers = {"users": [{"name": 1001, "groups": ["user"]}], "keys": [{"user": 2002}, {"user": 3003, "name": "batch"}]}
+    for user, name in (("1001", None), ("2002", None), ("3003", "batch"), ("4004", None)):
+        keys.key(user=user, **({"name": name} if name else {}))
+    variables = {
+        "auth_keys_namespace": keys.namespace,
+        "auth_key_labels": {"app": "models-api"},
+        "auth_allow_weak_keys": False,
+        "auth_key_grace": "1h",
+        "auth_key_delivery": {},
+        "auth_users": numbers["users"],
+        "auth_api_keys": numbers["keys"],
+        "auth_api_keys_prune": True,
+    }
+    tasks = Path(__file__).parents[2] / "roles/auth/tasks/api_keys.yml"
+    play = [{"ansible.builtin.include_tasks": {"file": str(tasks)}, "vars": variables}]
+    run = run_playbook(tmp_path, keys.server, play)
+    assert sorted(row["user"] for row in keys.info()) == ["1001", "2002", "3003"], run.stdout
+    assert "changed=1" in run.stdout
+    assert "changed=0" in run_playbook(tmp_path, keys.server, play).stdout

@@ -244,3 +244,12 @@ def test_whoever_gets_in_has_a_tier_with_limits(groups: list[str], factor: float
     assert evaluate(made["allowed"], joined, "POST", "/qwen3/v1/chat/completions") == bool(tier)
     limits = made["request_limits_by_tier"]
     assert not tier or all(rate["limit"] >= 1 for rate in limits[f"requests-{tier}"]["rates"])
+
+
+def test_names_that_yaml_reads_as_numbers_are_their_text() -> None:
+    groups: list[dict[str, Any]] = [{"name": 100}, {"name": "200", "models": []}]
+    tiers: list[dict[str, Any]] = [{"name": "all", "groups": ["100", 200]}]
+    found = rules(groups, tiers, users=[{"name": 1001, "groups": [100, "200"]}])
+    entry = next(iter(found.values()))
+    assert 'g in ["100", "200"]' in entry["allowed"]
+    assert evaluate(entry["tier"], "100") == "all"

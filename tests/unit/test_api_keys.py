@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.llmops.maas.plugins.filter.unlisted_keys import unlisted_keys
 from ansible_collections.llmops.maas.plugins.module_utils import _api_keys as objects
 from ansible_collections.llmops.maas.plugins.module_utils._api_keys import Identity, Key, read_key, successor
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import Delivery, DeliveryError
@@ -108,7 +109,7 @@ def test_demonstrations_may_have_weak_keys_but_no_impossible_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30d", 2592000), ("1h30m", 5400), ("45s", 45), ("0", 0), (90, 90), (" 2W ", 1209600)]
+    ("text", "seconds"), [("30d", 2592000), ("1h30m", 5400), ("45s", 45), ("0", 0), (0, 0), (" 2W ", 1209600)]
 )
 def test_durations(text: str, seconds: int) -> None:
     assert duration(text, "grace") == seconds
@@ -118,6 +119,54 @@ def test_durations(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(TimeError, match="grace: "):
         duration(text, "grace")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("30", "'30' has no unit; write 30d for days, or 30h, 30m, 30s"),
+        (30, "30 has no unit"),
+        ("1M", "'1M' may be minutes or months"),
+        ("1h30M", "may be minutes or months"),
+    ],
+)
+def test_a_duration_says_its_unit(text: Any, words: str) -> None:
+    with pytest.raises(TimeError, match=words):
+        duration(text, "max_age")
+
+
+def listed_key(user: str, lineage: str, *, managed: bool = True) -> dict[str, Any]:
+    return {"user": user, "lineage": lineage, "name": f"{lineage}-1", "managed": managed}
+
+
+@pytest.mark.parametrize(
+    ("users", "listed", "left"),
+    [
+        ([], [], {"api-key-1001", "batch", "api-key-bob"}),
+        # What YAML reads as a number, and what it does not.
+        ([{"name": 1001, "groups": ["user"]}], [], {"api-key-bob"}),
+        ([{"name": "1001"}], [], {"api-key-bob"}),
+        ([], [{"user": 1001}], {"batch", "api-key-bob"}),
+        ([], [{"user": 1001, "name": "batch"}, {"user": 1001}], {"api-key-bob"}),
+        ([], [{"user": 1001, "state": "disabled"}], {"api-key-bob"}),
+        ([], [{"user": 1001, "name": "batch", "state": "disabled"}], {"api-key-1001", "api-key-bob"}),
+        ([], [{"user": 1001, "name": None, "state": None}], {"batch", "api-key-bob"}),
+        ([{"name": True}, {"name": 1001.0}], [{"user": "bob"}], {"api-key-1001", "batch"}),
+    ],
+)
+def test_keys_that_are_not_listed_any_more(users: Any, listed: Any, left: set[str]) -> None:
+    keys = [
+        listed_key("1001", "api-key-1001"),
+        listed_key("1001", "batch"),
+        listed_key("bob", "api-key-bob"),
+        listed_key("eve", "by-hand", managed=False),
+    ]
+    assert {row["lineage"] for row in unlisted_keys(keys, users=users, listed=listed)} == left
+
+
+def test_a_listed_key_without_a_name_is_the_one_that_the_module_makes() -> None:
+    keys = [listed_key("Alice@example.com", objects.default_name("Alice@example.com"))]
+    assert unlisted_keys(keys, listed=[{"user": "Alice@example.com"}]) == []
 
 
 def test_moments_need_a_time_zone_and_are_kept_in_utc() -> None:
@@ -182,8 +231,14 @@ def test_keys_of_other_schemes_are_understood(
 
 def test_a_secret_that_cannot_be_read_is_named_and_its_value_is_not() -> None:
     broken = secret("broken", data={"api_key": base64.b64encode(b"\xff\xfe-binary").decode()})
-    with pytest.raises(objects.KeyObjectError, match="Secret kuadrant-system/broken: its api_key is no text"):
+    with pytest.raises(objects.KeyObjectError, match="Secret kuadrant-system/broken: its api_key is no text") as caught:
         read_key(broken, LABELS)
+    # It can be replaced and revoked all the same.
+    assert caught.value.key is not None
+    assert (caught.value.key.identity.user, len(caught.value.key.report(NOW)["fingerprint"])) == ("alice", 12)
+    with pytest.raises(objects.KeyObjectError, match="its api_key is empty") as caught:
+        read_key(secret("empty", data={"api_key": ""}), LABELS)
+    assert caught.value.key is None
     wrong = secret("wrong")
     wrong["metadata"]["annotations"][objects.RETIRE_AFTER] = "soon"
     with pytest.raises(objects.KeyObjectError, match="retire-after: 'soon' is no moment"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.llmops.maas.plugins.filter.verify_requests import verify_requests
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_checks import judged, judged_burst
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import KeyMissingError, newest
@@ -54,6 +55,18 @@ def test_each_user_asks_each_model_for_what_its_task_supports() -> None:
     assert found["qwen3", "bob", "chat"] == [403]
     assert found["nomic", "bob", "embeddings"] == [200]
     assert ("nomic", "alice", "chat") not in found
+
+
+def test_users_and_groups_that_yaml_reads_as_numbers_are_their_text() -> None:
+    users = [{"name": 1001, "groups": [100]}, {"name": "bob", "groups": ["200"]}]
+    table = {"100": ALL, 200: {**ALL, "chat": 403}}
+    exceptions = [{"group": 100, "kind": "models", "expected": 404}]
+    rows = verify_requests([CHAT_MODEL], "access", "localhost", users=users, expected=table, exceptions=exceptions)
+    found = {(row["user"], row["kind"]): row["expected"] for row in rows}
+    assert found["1001", "chat"] == [200]
+    assert found["1001", "models"] == [404]
+    assert found["bob", "chat"] == [403]
+    assert {row["user"] for row in verify_requests([CHAT_MODEL], "paths", "localhost", user=1001)} == {"1001"}
 
 
 def test_the_last_exception_that_fits_counts() -> None:
