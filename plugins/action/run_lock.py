@@ -32,23 +32,20 @@ class ActionModule(DirectAction):
     module = run_lock
     _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
-        variables = task_vars or {}
+    def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         if self._connection.transport != "local" or self._task.delegate_to not in (None, "localhost"):
             raise AnsibleActionFail(
                 f"{self._task.action} runs on the control node only, where ansible-playbook runs: use it on localhost,"
                 " with connection: local"
             )
-        arguments = {**self._task.args, "run": this_run(variables)}
+        arguments = {**self._task.args, "run": this_run(task_vars)}
         try:
             timeout = duration(arguments.get("timeout", run_lock.DEFAULT_TIMEOUT), "timeout (maas_lock_timeout)")
         except TimeError as error:
             raise AnsibleActionFail(str(error)) from error
         # Only who takes the lock may have to wait.
         wait = timeout if arguments.get("state", "acquired") == "acquired" else 0
-        return {**result, **self._wait(arguments, wait, variables)}
+        return self._wait(arguments, wait, task_vars)
 
     def _wait(self, arguments: dict[str, Any], timeout: int, variables: dict[str, Any]) -> dict[str, Any]:
         """The module's last result, with lines about what it waits for in between."""

@@ -48,7 +48,8 @@ Found = TypeVar("Found")
 
 
 class Reader(Protocol):
-    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Any: ...
+    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Any:
+        """What the API server answers."""
 
 
 @dataclass(frozen=True)

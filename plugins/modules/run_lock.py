@@ -203,6 +203,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._process_life import process_at, undisturbed
 from ansible_collections.llmops.maas.plugins.module_utils._run_lock import (
@@ -400,8 +401,9 @@ def _lost(intruders: Sequence[Holder], where: str) -> str:
     )
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         task = Task(module)
     except (KubeError, LockError, TimeError) as error:

@@ -295,7 +295,8 @@ def test_a_step_that_fails_in_any_way_fails_its_key_alone() -> None:
     assert KEY not in row.error
 
 
-MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
+# Without what the controller does alone: there the file holds documentation only.
+MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py") if "\ndef main(" in path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", MODULES)
