@@ -422,9 +422,13 @@ def test_a_check_that_fails_in_any_way_ends_no_other() -> None:
             raise RuntimeError(f"the library cannot use {secret.encoded}")
         return Answer(200, 0.0)
 
-    checker = Checker(SimpleNamespace(send=send), SimpleNamespace(), SimpleNamespace(), "APIKEY")  # type: ignore[arg-type]
+    def connect(_url: str, _host: str) -> Any:
+        return SimpleNamespace(send=send)
+
+    checker = Checker(connect, SimpleNamespace(), SimpleNamespace(), "APIKEY")  # type: ignore[arg-type]
     fields = {"section": "x", "model": "", "user": "", "kind": "plain", "method": "GET", "host": "h", "headers": {}}
     fields |= {"credentials": "none", "expected": [200], "settle": 0, "denied": False, "served_name": "", "names": []}
+    fields |= {"url": "", "server_name": "", "target": "", "answer_headers": {}}
     checks = [
         {**fields, "name": "bad", "path": "/bad", "burst": 0},
         {**fields, "name": "bad burst", "path": "/bad", "burst": 1, "window": 60},
