@@ -5,37 +5,32 @@
 """The one place where errors become what people see: no secret of the call can appear in it.
 
 A call is one run of a module or of its action plugin, with all that runs inside it in this process. Whoever comes by a
-secret says so with `hide`; `GuardedModule` does it for the arguments. What nobody expected ends as an ordinary failure,
-without a traceback of Ansible's: its text may come from a library that shows the value it could not use.
+secret says so with `hide`; `_guarded_module` does it for the arguments. What nobody expected ends as an ordinary
+failure, without a traceback of Ansible's: its text may come from a library that shows the value it could not use.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, Protocol
 from urllib.parse import unquote
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmops.maas.plugins.module_utils._masking import MASK, Secrets
 
-from ansible_collections.llmops.maas.plugins.module_utils._masking import LEAST, MASK, Secrets
-
-HIDDEN_ARGUMENT = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-# Fields of results that may hold words of a library or a server.
-_WORDS = frozenset({"error", "hint", "log", "message", "msg", "reason", "troubles", "why"})
 # Where the argument is a path, it may be shown; where it is a kubeconfig, nothing of it.
-_KUBECONFIG = "kubeconfig"
-# Arguments that are addresses of machines alone.
-_MACHINES = ("host", "proxy")
+KUBECONFIG = "kubeconfig"
 _OURS = "llmops"
-# Before ansible-core 2.19 a failure could not say which traceback belongs to it.
-_TAKES_TRACEBACK = "exception" in inspect.signature(AnsibleModule.fail_json).parameters
+
+
+class Ending(Protocol):
+    """A module, as far as it can end with a failure."""
+
+    def fail_json(self, msg: str, *, trace: str = "", **result: Any) -> Any: ...
 
 
 class Call:
@@ -44,7 +39,7 @@ class Call:
     def __init__(self) -> None:
         self.secrets = Secrets()
         self.doubtful = Secrets()
-        self.module: GuardedModule | None = None
+        self.module: Ending | None = None
 
     def mask(self, text: str) -> str:
         """Words of our own, in which values of others may be quoted."""
@@ -69,6 +64,12 @@ def call() -> Iterator[Call]:
         yield _CALLS[-1]
     finally:
         _CALLS.pop()
+
+
+def is_module(module: Ending) -> None:
+    """Let the call end with a failure of this module when something happens that nobody expected."""
+    if _CALLS:
+        _CALLS[-1].module = module
 
 
 def hide(value: Any, *, doubtful: bool = False) -> None:
@@ -148,94 +149,6 @@ class Guard:
         return True
 
 
-def guarded(main: Callable[[], None]) -> Callable[[], None]:
-    """The `main` of a module, such that it ends with a result whatever happens."""
-
-    @functools.wraps(main)
-    def run() -> None:
-        with call() as current:
-            current.module = None
-            # Before there is a module, nothing is known that could be shown, and nobody who could show it.
-            with Guard(current, lambda _error: current.module is not None) as guard:
-                main()
-            if guard.message and current.module is not None:
-                current.module.fail_json(guard.message, trace=guard.traceback)
-
-    return run
-
-
-class GuardedModule(AnsibleModule):
-    """An AnsibleModule that hides its secret arguments, and shows no secret of the call in what it returns.
-
-    `shown` has, by name, what makes an argument fit to be shown that is secret in parts.
-    """
-
-    def __init__(
-        self,
-        argument_spec: Mapping[str, Any],
-        *,
-        shown: Mapping[str, Callable[[Any], Any]] | None = None,
-        **options: Any,
-    ) -> None:
-        self._spec = argument_spec
-        self._shown_parts = shown or {}
-        # It ends here, with our fail_json, when the arguments are wrong.
-        super().__init__(argument_spec=dict(argument_spec), **options)  # type: ignore[no-untyped-call]
-        self._hide_arguments()
-        if _CALLS:
-            _CALLS[-1].module = self
-
-    def _hide_arguments(self) -> None:
-        secrets = set(self.no_log_values) - set(leaves(self.params.get(_KUBECONFIG)))
-        secrets |= {str(value) for value in secret_arguments(self._spec, self.params)}
-        # Ansible covers its values wherever they occur, a letter in every word: short ones are covered by us.
-        self.no_log_values.clear()
-        self.no_log_values.update(value for value in secrets if len(value) >= LEAST)
-        for value in secrets:
-            hide(value)
-        for name, value in self.params.items():
-            for text in leaves(value):
-                hide_url(text, machine=name in _MACHINES)
-
-    def warn(self, warning: str, **options: Any) -> None:
-        super().warn(masked(str(warning)), **options)
-
-    def exit_json(self, **result: Any) -> NoReturn:
-        super().exit_json(**self._shown(result))
-        raise AssertionError("exit_json ends the module")
-
-    def fail_json(self, msg: str, *, trace: str = "", **result: Any) -> NoReturn:
-        """End with a failure. `trace` is a traceback without secrets, for those who let Ansible show them."""
-        # Ansible itself ends here while it reads the arguments.
-        self._hide_arguments()
-        result.pop("exception", None)
-        if _TAKES_TRACEBACK:
-            # Else Ansible would format the exception that is being handled, with its causes and their texts.
-            result["exception"] = trace or None
-        super().fail_json(masked(str(msg)), **self._shown(result))
-        raise AssertionError("fail_json ends the module")
-
-    def _shown(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        given = {name: self._shown_parts.get(name, _itself)(value) for name, value in self.params.items()}
-        invocation = {"module_args": shown_arguments(self._spec, given)}
-        return {**_with_masked_words(result), "invocation": invocation}
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _with_masked_words(value: Any, words: bool = False) -> Any:
-    """The result with secrets covered in the fields that hold words."""
-    if isinstance(value, str):
-        return masked(value) if words else value
-    if isinstance(value, Mapping):
-        return {name: _with_masked_words(item, words or name in _WORDS) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_masked_words(item, words) for item in value]
-    return value
-
-
 def leaves(value: Any) -> Iterator[str]:
     """Every text in an argument, and every number as text."""
     if isinstance(value, Mapping):
@@ -270,7 +183,7 @@ def secret_arguments(spec: Mapping[str, Any], given: Mapping[str, Any]) -> Itera
     """The values of arguments that may not be logged, also of those inside others."""
     for name, value in given.items():
         option = spec.get(name) or {}
-        if name == _KUBECONFIG:
+        if name == KUBECONFIG:
             yield from kubeconfig_secrets(value)
         elif option.get("no_log"):
             yield from leaves(value)
@@ -278,19 +191,3 @@ def secret_arguments(spec: Mapping[str, Any], given: Mapping[str, Any]) -> Itera
             for item in value if isinstance(value, list) else [value]:
                 if isinstance(item, Mapping):
                     yield from secret_arguments(option["options"], item)
-
-
-def shown_arguments(spec: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as they may be shown."""
-    return {name: _shown_argument(name, spec.get(name) or {}, value) for name, value in given.items()}
-
-
-def _shown_argument(name: str, option: Mapping[str, Any], value: Any) -> Any:
-    hidden = isinstance(value, Mapping) if name == _KUBECONFIG else option.get("no_log")
-    if hidden and value not in (None, ""):
-        return HIDDEN_ARGUMENT
-    if isinstance(value, Mapping):
-        return shown_arguments(option.get("options") or {}, value)
-    if isinstance(value, list | tuple):
-        return [_shown_argument(name, option, item) for item in value]
-    return without_password(value, machine=name in _MACHINES) if isinstance(value, str) else value

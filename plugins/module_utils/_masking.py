@@ -196,7 +196,7 @@ def _base64(data: bytes) -> Iterator[str]:
     """The value in base64 and in hexadecimal digits, without padding, also as a part of something longer, such as the
     base64 of an object that holds it in base64.
     """
-    for part in {data, data.strip(), base64.b64encode(data)}:
+    for part in (data, data.strip(), base64.b64encode(data)):
         yield part.hex()
         yield part.hex().upper()
         yield from _alphabets(base64.b64encode(part).decode().rstrip("="))

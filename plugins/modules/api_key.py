@@ -130,7 +130,7 @@ delivered:
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._api_keys import default_name
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import (
     DELIVERY_ARGUMENTS,
     Delivery,

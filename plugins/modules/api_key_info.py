@@ -114,7 +114,7 @@ counts:
 from collections import Counter
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._key_options import (
     KEY_ARGUMENTS,
     OptionError,

@@ -210,7 +210,7 @@ unchecked:
 
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import (
     DELIVERY_ARGUMENTS,

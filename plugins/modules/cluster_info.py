@@ -138,7 +138,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"

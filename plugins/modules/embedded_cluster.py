@@ -136,7 +136,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_control import Cluster, Wish
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import ClusterDir, EmbeddedError
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "default": "default"},

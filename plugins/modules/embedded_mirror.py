@@ -159,7 +159,7 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_manifests import Mirror
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, cache_home
 from ansible_collections.llmops.maas.plugins.module_utils._go_modules import find_go, install_go
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 PART: dict[str, Any] = {"module": {"type": "str", "required": True}, "go_module": {"type": "str"}}

@@ -188,7 +188,7 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_binaries import Found, Shop, Tool, read_tools
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_releases import Releases
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError, cache_home
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
 
 TOOL_ARGUMENTS: dict[str, Any] = {

@@ -276,7 +276,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import G
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress

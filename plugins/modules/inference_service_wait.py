@@ -194,7 +194,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._model_pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._model_watch import ModelJudge, Selection

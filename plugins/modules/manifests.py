@@ -289,7 +289,7 @@ from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.llmops.maas.plugins.module_utils._bundle import Bundle
 from ansible_collections.llmops.maas.plugins.module_utils._documents import InputError
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube_config import KUBERNETES_MISSING
 from ansible_collections.llmops.maas.plugins.module_utils._redact import shown_definitions

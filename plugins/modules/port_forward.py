@@ -140,7 +140,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._port_forward import Forward, Forwards, connection
 from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked

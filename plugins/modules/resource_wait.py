@@ -225,7 +225,7 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._criteria import CriterionError, criterion_for
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._pod_health import (
     KubeObject,

@@ -134,7 +134,8 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._guard import GuardedModule, guarded, hide
+from ansible_collections.llmops.maas.plugins.module_utils._guard import hide
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube import (
     APPLY_YAML,
     AUTH_ARGUMENTS,

@@ -24,16 +24,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.llmops.maas.plugins.module_utils._guard import (
-    GuardedModule,
     call,
     described,
-    guarded,
     hide,
     kubeconfig_secrets,
     masked,
     user_information,
     without_password,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._key_rotation import FAILED, PLANNED, Row, _settle
 from ansible_collections.llmops.maas.plugins.module_utils._masking import MASK, Secrets, as_bytes
 from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction, printed
