@@ -34,6 +34,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._controllers import (
     ISTIOD,
     Controller,
 )
+from ansible_collections.llmops.maas.plugins.plugin_utils._seal import MODELS_HEADER
 
 MODELS = ["granite-8b-code-instruct-128k", "mistral-7b-instruct", "nomic-embed-text-v1-5", "qwen3-0-6b-instruct"]
 SEED_KEYS = ["admin-key-12345", "dev-key-67890", "user-key-abcdef", "readonly-key-999"]
@@ -71,7 +72,7 @@ def test_check_mode_works_on_an_empty_cluster(cluster: Deployment) -> None:
         "what the API server says to objects, because their kinds or namespaces are not there yet: ",
         "readiness, because nothing is waited for: Deployment istiod, ",
         "whether KServe's webhooks answer, because ",
-        "whether new paths refuse requests without a key, because they are not made: /qwen3",
+        "whether the seal of the Gateway is in force, because ",
         "what the gateway does when Authorino or Limitador do not answer, because ",
     ):
         assert [line for line in left if line.startswith(what)], run.output
@@ -168,7 +169,7 @@ def test_authorino_knows_the_seed_keys_and_no_other(deployed: Deployment) -> Non
     # All may ask for the list of models. The path that is asked for here is none of a model's: only the group that may
     # use everything gets there.
     expected = {
-        host: [200] * 4 if "headers" in config["spec"]["response"]["success"] else [200, 403, 403, 403]
+        host: [200] * 4 if MODELS_HEADER in config["spec"]["response"]["success"]["headers"] else [200, 403, 403, 403]
         for config in configs
         for host in config["spec"]["hosts"]
     }
@@ -230,7 +231,7 @@ def test_only_known_keys_hosts_and_paths_are_let_through(deployed: Deployment) -
         assert gateway(deployed, "admin-key-12345", prefix="Bearer").status(f"/{model}/v1/models") == 401
     known = gateway(deployed, "admin-key-12345")
     assert [known.status(path) for path in ("/", "/v1/chat/completions", "/qwen3x/v1/models")] == [404] * 3
-    assert gateway(deployed, "admin-key-12345", host="elsewhere.example.com").status("/qwen3/v1/models") == 404
+    assert gateway(deployed, "admin-key-12345", host="elsewhere.example.com").status("/qwen3/v1/models") == 403
 
 
 NAMES = [
