@@ -47,8 +47,9 @@ def entry(manager: str, operation: str, fields: dict[str, Any], **more: str) -> 
     return {"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields, **more}
 
 
-def metadata(*entries: dict[str, Any], sent: Any = SENT) -> dict[str, Any]:
-    return {"managedFields": list(entries), "annotations": {LAST_APPLIED: json.dumps(sent)} if sent else {}}
+def metadata(*entries: dict[str, Any], annotated: bool = True) -> dict[str, Any]:
+    annotations = {LAST_APPLIED: json.dumps(SENT)} if annotated else {}
+    return {"managedFields": list(entries), "annotations": annotations}
 
 
 KUBECTL = entry("kubectl-client-side-apply", "Update", THEIRS)
@@ -107,7 +108,7 @@ def test_only_what_was_sent_and_is_not_ours_is_named() -> None:
 
 
 def test_without_the_annotation_everything_may_have_been_sent() -> None:
-    live = {"metadata": metadata(KUBECTL, sent=None)}
+    live = {"metadata": metadata(KUBECTL, annotated=False)}
     assert "spec.type" in leftovers(live, "us")
     assert not any(LAST_APPLIED in path for path in leftovers(live, "us"))
 

@@ -47,7 +47,7 @@ def random_scalars(count: int) -> Iterator[str]:
     pick = random.Random(61)
     starts = ["", "0x", "0b", "0o", "-", "+", ".", "1e", "e9540", "12:30", "2001-01-01", "9223372036854775807"]
     while count:
-        text = pick.choice(starts) + "".join(pick.choice("0123456789_.eE+-xXoObBafnNyYtT~:") for _ in range(5))
+        text = pick.choice(starts) + "".join(pick.choice("0123456789_.eE+-xXoObBafnNyYtT~:") for _unused in range(5))
         node = yaml.compose(f"- {text}")
         item = node.value[0] if isinstance(node, yaml.SequenceNode) else None
         if isinstance(item, yaml.ScalarNode) and item.value == text and ".inf" not in text.lower():
