@@ -177,11 +177,10 @@ class LeaseLock:
 
     def _delete(self, lease: Mapping[str, Any]) -> None:
         exact = {part: lease["metadata"][part] for part in ("uid", "resourceVersion")}
-        self._write("DELETE", self._path(self._name), {"preconditions": exact}, query=None)
+        self._write("DELETE", self._path(self._name), {"preconditions": exact})
 
-    def _write(
-        self, method: str, path: str, body: Mapping[str, Any], query: Mapping[str, str] | None = _MANAGER
-    ) -> None:
+    def _write(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        query = _MANAGER if method != "DELETE" else None
         try:
             self._kube.request(method, path, query=query, body=body, timeout=_ANSWER_SECONDS)
         except ApiError as error:

@@ -15,6 +15,8 @@ import sys
 import time
 import urllib.error
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ import pytest
 import yaml
 from api_server import ApiServer
 from lock_runs import LEASE_SECONDS, Runs, Started, make, until
+
+from ansible_collections.llmops.maas.plugins.module_utils._kube import Kube
+from ansible_collections.llmops.maas.plugins.module_utils._run_lock import EXCLUSIVE, SHARED, Holder
+from ansible_collections.llmops.maas.plugins.module_utils._run_lock_lease import LeaseLock
 
 REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews")
 
@@ -205,6 +211,28 @@ def test_many_runs_at_once_take_turns(runs: Runs) -> None:
     assert all(
         first == second.replace("end", "begin") for first, second in zip(lines[::2], lines[1::2], strict=True)
     ), lines
+
+
+def holder(number: int, mode: str) -> Holder:
+    never = datetime.fromtimestamp(0, UTC)
+    return Holder(f"{number:08}", mode, "u", "h", number, 1, "site.yml", 60, never, never)
+
+
+@pytest.mark.parametrize(("mode", "held"), [(EXCLUSIVE, 1), (SHARED, 12)])
+def test_takers_and_leavers_at_the_same_time_do_not_undo_each_other(runs: Runs, mode: str, held: int) -> None:
+    kube = Kube.connect({"kubeconfig": str(runs.server.kubeconfig)})
+    takers = [holder(number, mode) for number in range(12)]
+    with ThreadPoolExecutor(12) as threads:
+        lock = LeaseLock(kube, runs.namespace, "llmops-maas")
+        attempts = list(threads.map(lock.take, takers))
+        assert sum(attempt.held for attempt in attempts) == len(runs.holders()) == held
+        assert all(attempt.held or attempt.blocking for attempt in attempts)
+        ids = {entry["id"] for entry in runs.holders()}
+        assert list(threads.map(lock.renew, sorted(ids))) == [True] * held
+        assert {entry["id"] for entry in runs.holders()} == ids
+        left = threads.map(lambda taker: lock.release(taker.same_run)[0], takers)
+        assert sum(left) == held
+    assert runs.lease() is None
 
 
 def test_shared_holders_keep_out_the_others_only(runs: Runs) -> None:
