@@ -9,11 +9,13 @@ import getpass
 import http.server
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,6 +34,8 @@ from ansible_collections.llmops.maas.plugins.module_utils._run_lock import (
     renewed,
     sentence,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._run_lock_lease import Attempt
+from ansible_collections.llmops.maas.plugins.modules import run_lock as module
 
 NOW = datetime(2026, 11, 26, 10, 0, 30, tzinfo=UTC)
 ALICE = Holder(
@@ -121,6 +125,21 @@ def test_only_the_holder_itself_is_renewed() -> None:
 def test_a_holder_in_words() -> None:
     told = "alice on build-1 (process 4711) has been running site.yml --tags models since 2026-11-26 10:00:05Z"
     assert sentence(ALICE) == told
+
+
+def test_ctrl_c_does_not_come_between_taking_the_lock_and_keeping_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[int]] = []
+
+    def note(*_arguments: Any) -> Attempt:
+        seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return Attempt(held=True)
+
+    task = object.__new__(module.Task)
+    task._wanted, task._lock = ALICE, SimpleNamespace(take=note)
+    monkeypatch.setattr(module, "start", note)
+    task._attempt()
+    assert [{signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= blocked for blocked in seen] == [True, True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 class Ahead(http.server.BaseHTTPRequestHandler):
