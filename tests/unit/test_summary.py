@@ -161,7 +161,7 @@ def programs(command: str) -> list[str]:
 
 
 def test_a_newcomer_gets_the_path_of_kubectl(environment: Path) -> None:
-    lines = steps(environment, found(), Call(["/work/inventory"]))
+    lines = steps(environment, found(), Call(["/srv/inventory"]))
     assert lines == [
         "export KUBECONFIG='/state/kube config'",
         ".venv/bin/kubectl get inferenceservices,httproutes,authpolicies,ratelimitpolicies -n llm",
@@ -172,10 +172,10 @@ def test_a_newcomer_gets_the_path_of_kubectl(environment: Path) -> None:
         '  -H "Authorization: APIKEY $KEY" \\',
         "  -H 'Content-Type: application/json' \\",
         '  -d \'{"model": "qwen3-0-6b-instruct", "messages": [{"role": "user", "content": "Hello"}]}\'',
-        ".venv/bin/ansible-playbook -i /work/inventory llmops.maas.status         # this summary",
-        ".venv/bin/ansible-playbook -i /work/inventory llmops.maas.verify         # prove by requests who may do what",
-        ".venv/bin/ansible-playbook -i /work/inventory llmops.maas.teardown       # remove the platform",
-        ".venv/bin/ansible-playbook -i /work/inventory llmops.maas.embedded_down  # stop the cluster",
+        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.status         # this summary",
+        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.verify         # prove by requests who may do what",
+        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.teardown       # remove the platform",
+        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.embedded_down  # stop the cluster",
     ]
 
 
