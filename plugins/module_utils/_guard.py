@@ -30,7 +30,8 @@ _OURS = "llmops"
 class Ending(Protocol):
     """A module, as far as it can end with a failure."""
 
-    def fail_json(self, msg: str, *, trace: str = "", **result: Any) -> Any: ...
+    def fail_json(self, msg: str, *, trace: str = "", **result: Any) -> Any:
+        """End; `trace` is a traceback without secrets."""
 
 
 class Call:

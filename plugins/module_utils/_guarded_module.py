@@ -32,6 +32,8 @@ HIDDEN_ARGUMENT = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 _WORDS = frozenset({"error", "hint", "log", "message", "msg", "reason", "troubles", "why"})
 # Arguments that are addresses of machines alone.
 _MACHINES = ("host", "proxy")
+# From this verbosity on, Ansible shows tracebacks.
+_VERBOSE = 3
 
 
 def guarded(main: Callable[[], None]) -> Callable[[], None]:
@@ -94,10 +96,11 @@ class GuardedModule(AnsibleModule):
         # Ansible itself ends here while it reads the arguments.
         self._hide_arguments()
         result.pop("exception", None)
-        # Before ansible-core 2.19 a failure could not say which traceback belongs to it.
+        # Else Ansible would format the exception that is being handled, with its causes and their texts.
         if "exception" in inspect.signature(AnsibleModule.fail_json).parameters:
-            # Else Ansible would format the exception that is being handled, with its causes and their texts.
             result["exception"] = trace or None
+        elif self._debug or self._verbosity >= _VERBOSE:  # before ansible-core 2.19
+            result["exception"] = trace or "(left out, as it may quote what is secret)"
         super().fail_json(masked(str(msg)), **self._shown(result))
         raise AssertionError("fail_json ends the module")
 

@@ -22,6 +22,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from odd_values import INVOCATION
 
 from ansible_collections.llmops.maas.plugins.module_utils._guard import (
     call,
@@ -164,11 +165,22 @@ def module_that(act: Callable[[Any], None]) -> ModuleType:
 
 
 def answer(act: Callable[[Any], None], **arguments: Any) -> dict[str, Any]:
-    text = printed(module_that(act), {"name": "granite", "password": KEY, **arguments})
+    text = printed(module_that(act), {"name": "granite", "password": KEY, **INVOCATION, **arguments})
     assert KEY not in text
     assert base64.b64encode(KEY.encode()).decode()[:-4] not in text
     result: dict[str, Any] = json.loads(text)
     return result
+
+
+def with_tracebacks(monkeypatch: pytest.MonkeyPatch, shown: bool) -> dict[str, Any]:
+    """Arguments for a module for which Ansible shows tracebacks, or not."""
+    name = "ansible.module_utils._internal._traceback"
+    try:
+        importlib.import_module(name)
+    except ImportError:  # before ansible-core 2.19
+        return {"_ansible_verbosity": 3 if shown else 0}
+    monkeypatch.setattr(f"{name}.is_traceback_enabled", lambda _event: shown)
+    return {}
 
 
 def unforeseen(_module: Any) -> None:
@@ -180,8 +192,7 @@ def unforeseen(_module: Any) -> None:
 def test_what_nobody_expected_is_a_failure_that_says_where_and_shows_nothing(
     tracebacks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ansible.module_utils._internal._traceback.is_traceback_enabled", lambda _event: tracebacks)
-    result = answer(unforeseen)
+    result = answer(unforeseen, **with_tracebacks(monkeypatch, tracebacks))
     assert result["failed"]
     assert re.match(rf"unexpected RuntimeError in \S+, line \d+ \(\w+\): {re.escape(MASK)}", result["msg"])
     assert ("exception" in result) is tracebacks
@@ -191,7 +202,7 @@ def test_what_nobody_expected_is_a_failure_that_says_where_and_shows_nothing(
 
 
 def test_an_error_that_was_expected_does_not_take_its_causes_to_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ansible.module_utils._internal._traceback.is_traceback_enabled", lambda _event: True)
+    shown = with_tracebacks(monkeypatch, True)
 
     def act(module: Any) -> None:
         try:
@@ -199,7 +210,7 @@ def test_an_error_that_was_expected_does_not_take_its_causes_to_the_screen(monke
         except RuntimeError as error:
             module.fail_json(msg=f"cannot be done: {error}")
 
-    result = answer(act)
+    result = answer(act, **shown)
     assert result["msg"] == f"cannot be done: {MASK}"
     assert "Invalid header value" not in json.dumps(result)
 

@@ -10,25 +10,35 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from echo_server import EchoServer, echo_server
-from hypothesis import HealthCheck, example, given, settings
+from echo_server import EchoServer
+from hypothesis import example, given
 from hypothesis import strategies as st
+from odd_values import (
+    GOOD,
+    LINE_END,
+    Cluster,
+    Odd,
+    bounded,
+    connection,
+    key_secret,
+    odd,
+    odd_bytes,
+    odd_value,
+    odds,
+    run,
+)
 
-from ansible_collections.llmops.maas.plugins.module_utils import _kube_config
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_checks import Checker
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Answer
 from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import told
 from ansible_collections.llmops.maas.plugins.module_utils._guard import call, hide
-from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem, token_problem
+from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import DeliveryError
 from ansible_collections.llmops.maas.plugins.module_utils._key_probe import Endpoint, Prober, Terms
 from ansible_collections.llmops.maas.plugins.module_utils._key_store import KeyStore
@@ -38,254 +48,13 @@ from ansible_collections.llmops.maas.plugins.modules import (
     api_key,
     api_key_info,
     api_key_rotation,
-    cluster_info,
     gateway_check,
     manifests,
     secrets,
 )
-from ansible_collections.llmops.maas.plugins.plugin_utils._direct import printed
 from ansible_collections.llmops.maas.plugins.plugin_utils._key_action import ControllerSink
 
-ODD = ["\n", "\r\n", "\0", "\t", " ", "\x7f", "\x1b", "é", "€", "😀", "\u2028", "'", '"', "\\", "\\n", "%", "%41", "&"]
-ODD += ["<", ">", "=", "/", "+", "@", ":", "#", "?", "{", "}", "${x}", "{{ x }}", ",", "x" * 1500, ""]
-# A byte that is no UTF-8, as environment variables, files and Secrets may hold it, and YAML and JSON may not.
-BYTE = "\udcff"
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-cores = st.text(alphabet=LETTERS, min_size=14, max_size=14)
-odd = st.lists(st.sampled_from(ODD), max_size=4).map("".join)
-odd_bytes = st.lists(st.sampled_from([*ODD, BYTE]), max_size=4).map("".join)
-
-
-@dataclass(frozen=True)
-class Odd:
-    """A value with strange parts around and between two parts that can be told in any text."""
-
-    value: str
-    cores: tuple[str, str]
-
-    @property
-    def encoded(self) -> str:
-        return base64.b64encode(as_bytes(self.value)).decode()
-
-    def is_in(self, text: str) -> bool:
-        return any(form in text for core in self.cores for form in forms(core))
-
-
-def forms(core: str) -> Iterator[str]:
-    """A part without anything to escape, as it is in all that escapes, and in base64 at any offset."""
-    yield core
-    for offset in (0, 1, 2):
-        inner = base64.b64encode(b"\0" * offset + core.encode()).decode()[4:-4]
-        yield inner
-        yield inner.replace("+", "-").replace("/", "_")
-
-
-@st.composite
-def odds(draw: st.DrawFn, parts: st.SearchStrategy[str] = odd) -> Odd:
-    first, second = draw(cores), draw(cores)
-    return Odd("".join([draw(parts), first, draw(parts), second, draw(parts)]), (first, second))
-
-
-FIRST, SECOND = "q7Jr2LmX9cVb4T", "nK8wHs5PdG1zYf"
-
-
-def odd_value(text: str) -> Odd:
-    return Odd(text.format(FIRST, SECOND), (FIRST, SECOND))
-
-
-LINE_END = odd_value("{}{}\n")
-bounded = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EchoServer]:
-    with echo_server() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("K8S_AUTH_")]:
-        monkeypatch.delenv(name)
-
-
-def connection(server: EchoServer, **options: Any) -> dict[str, Any]:
-    # Reading the system's certificates would take most of the time.
-    return {"host": server.url, "api_key": "a-token-of-no-matter", "validate_certs": False, **options}
-
-
-def run(module: ModuleType, options: dict[str, Any], *hidden: Odd) -> dict[str, Any]:
-    """The result of a module, in which, as printed, nothing of the values may be."""
-    text = printed(module, options)
-    for secret in hidden:
-        assert not secret.is_in(text), text
-    result: dict[str, Any] = json.loads(text)
-    return result
-
-
-def kubeconfig(server: EchoServer, user: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": user}],
-    }
-
-
-WAYS: dict[str, Callable[[EchoServer, str], dict[str, Any]]] = {
-    "option": lambda server, value: {**connection(server), "api_key": value},
-    "kubeconfig": lambda server, value: {"kubeconfig": kubeconfig(server, {"token": value})},
-    "password": lambda server, value: {"host": server.url, "username": "u", "password": value},
-    "basic": lambda server, value: {"kubeconfig": kubeconfig(server, {"username": "u", "password": value})},
-    "proxy": lambda server, value: {**connection(server), "proxy": f"http://u:{value}@127.0.0.1:9"},
-    "host": lambda server, value: {**connection(server), "host": f"http://u:{value}@{server.url[7:]}"},
-}
-WAYS_OF_TOKENS = ("option", "kubeconfig")
-
-
-def connected(server: EchoServer, options: dict[str, Any], secret: Odd, token: str) -> None:
-    """Sends a request. The token of the connection has to arrive as it is, where a header can carry it."""
-    server.answers = lambda _method, _path: None
-    server.authorizations.clear()
-    result = run(cluster_info, options, secret)
-    assert result["failed"]
-    assert "unexpected" not in result["msg"]
-    if token:
-        expected = [] if token_problem(token) else [f"Bearer {token}".encode()]
-        assert server.authorizations == expected, result["msg"]
-
-
-@pytest.mark.parametrize("way", WAYS)
-@bounded
-@given(secret=odds())
-@example(secret=LINE_END)
-@example(secret=odd_value(" {}{}\r\n"))
-@example(secret=odd_value("{}/{}é"))
-def test_a_connection_shows_no_secret(server: EchoServer, way: str, secret: Odd) -> None:
-    connected(server, WAYS[way](server, secret.value), secret, secret.value.strip() if way in WAYS_OF_TOKENS else "")
-
-
-@bounded
-@given(secret=odds(odd_bytes))
-@example(secret=odd_value("{}" + BYTE + "{}"))
-@example(secret=LINE_END)
-def test_a_token_in_a_variable_or_a_file_is_not_shown(server: EchoServer, secret: Odd, tmp_path: Path) -> None:
-    value = secret.value.replace("\0", "")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("K8S_AUTH_API_KEY", value)
-        connected(server, {"host": server.url}, secret, value.strip())
-    (tmp_path / "token").write_bytes(as_bytes(secret.value))
-    connected(server, {"kubeconfig": kubeconfig(server, {"tokenFile": str(tmp_path / "token")})}, secret, "")
-
-
-def test_a_token_with_a_line_end_is_trimmed_wherever_it_comes_from(
-    server: EchoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "token").write_text("a.b.c\n")
-    monkeypatch.setenv("K8S_AUTH_API_KEY", "a.b.c\r\n")
-    for options in (
-        {"host": f"{server.url}\n"},
-        {"host": server.url, "api_key": " a.b.c\n"},
-        {"kubeconfig": kubeconfig(server, {"token": "a.b.c\n"})},
-        {"kubeconfig": kubeconfig(server, {"tokenFile": str(tmp_path / "token")})},
-    ):
-        assert _kube_config.load_settings(options).headers() in (
-            {"authorization": "Bearer a.b.c"},
-            {"Authorization": "Bearer a.b.c"},
-        )
-
-
-@pytest.mark.parametrize("token", ["two words", "two\nlines", "größe", "nul\0"])
-def test_a_token_that_no_header_can_carry_is_refused_by_the_name_of_its_source(server: EchoServer, token: str) -> None:
-    server.authorizations.clear()
-    for options, source in (
-        ({"host": server.url, "api_key": token}, "api_key (K8S_AUTH_API_KEY): the token holds"),
-        ({"kubeconfig": kubeconfig(server, {"token": token})}, "kubeconfig: what it holds: the token holds"),
-    ):
-        result = run(cluster_info, options)
-        assert source in result["msg"]
-        assert token not in json.dumps(result, ensure_ascii=False)
-    assert server.authorizations == []
-
-
-def test_a_program_that_gives_no_token_is_quoted_without_what_it_was_given(
-    server: EchoServer, capfd: pytest.CaptureFixture[str]
-) -> None:
-    secret = odd_value("{}-{}")
-    program = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": "sh",
-        "args": ["-c", 'echo "no login with $LOGIN" >&2; exit 3'],
-        "env": [{"name": "LOGIN", "value": secret.value}],
-        "interactiveMode": "Never",
-    }
-    result = run(cluster_info, {"kubeconfig": kubeconfig(server, {"exec": program})}, secret)
-    assert "gives no credentials: exec: process returned 3. no login with ********" in result["msg"]
-    assert not secret.is_in("".join(capfd.readouterr()))
-
-
-def test_a_kubeconfig_given_as_mapping_is_not_shown_and_a_path_is(server: EchoServer, tmp_path: Path) -> None:
-    secret = odd_value("{}-{}")
-    inline = run(cluster_info, {"kubeconfig": kubeconfig(server, {"token": secret.value})}, secret)
-    assert inline["invocation"]["module_args"]["kubeconfig"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-    wrong = run(cluster_info, {"kubeconfig": kubeconfig(server, {"token": secret.value}), "oops": 1}, secret)
-    assert "Unsupported parameters" in wrong["msg"]
-    path = run(cluster_info, {"kubeconfig": str(tmp_path / "nowhere")})
-    assert path["msg"] == f"kubeconfig: there is no file {tmp_path}/nowhere"
-    assert path["invocation"]["module_args"]["kubeconfig"] == str(tmp_path / "nowhere")
-
-
-def test_a_short_secret_is_covered_where_it_is_a_value_and_not_in_every_word(server: EchoServer) -> None:
-    server.answers = lambda _method, _path: None
-    result = run(cluster_info, {"host": server.url, "api_key": "e"})
-    assert "'Bearer ********'" in result["msg"]
-    assert '"Bearer e"' not in result["msg"]
-    assert "identity" in result["msg"]  # of Accept-Encoding
-    assert result["invocation"]["module_args"]["api_key"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-
-
-def key_secret(name: str, user: str, value: bytes, **annotations: str) -> dict[str, Any]:
-    return {
-        "metadata": {
-            "name": name,
-            "namespace": "kuadrant-system",
-            "uid": f"uid-{name}",
-            "resourceVersion": "1",
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-            "labels": {
-                "app": "models-api",
-                "authorino.kuadrant.io/managed-by": "authorino",
-                "llmops.maas/key-id": "0123456789",
-            },
-            "annotations": {"secret.kuadrant.io/user-id": user, **annotations},
-        },
-        "data": {"api_key": base64.b64encode(value).decode()},
-    }
-
-
-class Cluster:
-    """As much of an API server as keys need, with Secrets in memory."""
-
-    def __init__(self, *items: dict[str, Any]) -> None:
-        self.items = {item["metadata"]["name"]: item for item in items}
-        self.deleted: list[str] = []
-
-    def __call__(self, method: str, path: str) -> Any:
-        name = path.partition("?")[0].rpartition("/secrets")[2].strip("/")
-        if method == "GET" and not name:
-            return {"items": list(self.items.values()), "metadata": {}}
-        if method == "GET":
-            return self.items.get(name)
-        if method == "DELETE":
-            self.deleted.append(name)
-            return self.items.pop(name, None)
-        # An error that quotes what it keeps.
-        return b" ".join(base64.b64decode(item["data"]["api_key"]) for item in self.items.values())
-
-
-GOOD = key_secret("good", "bob", b"good-key-0123456789abcdefghijklmn")
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @bounded
