@@ -41,7 +41,7 @@ _HINTS = {
 class Checker:
     """Sends requests and judges the answers. `prefix` is the word before a key in the header."""
 
-    # By address and host name, see `_gateway`.
+    # The Gateway by its address ("" for the usual one) and the host name for its certificate.
     connect: Callable[[str, str], Gateway]
     keys: Keys
     tokens: Tokens

@@ -19,9 +19,13 @@ class AddressError(ValueError):
 
 
 def gateway_url(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> str:
-    """Address of the listener that clients should use: https where there is one. See `gateway_urls`."""
-    urls = gateway_urls(gateway, service)
-    return urls.get("https") or next(iter(urls.values()))
+    """Address of the listener that clients should use, see `preferred` and `gateway_urls`."""
+    return preferred(gateway_urls(gateway, service))
+
+
+def preferred(urls: Mapping[str, str]) -> str:
+    """The address for https where there is one, else the first; empty without any."""
+    return urls.get("https") or next(iter(urls.values()), "")
 
 
 def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> dict[str, str]:

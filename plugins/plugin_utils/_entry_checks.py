@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._gateway_url import preferred
 from ansible_collections.llmops.maas.plugins.plugin_utils._listeners import REDIRECT, REFUSE
 from ansible_collections.llmops.maas.plugins.plugin_utils._seal import MODELS_HEADER, PROBE_PATH, USER_HEADER
 
@@ -21,6 +22,8 @@ Model = Mapping[str, Any]
 
 # How a Gateway may refuse: malformed, no or a wrong key, not admitted, no such host or path, not for this listener.
 REFUSED = [400, 401, 403, 404, 421]
+# By which a request for a model reaches the verification's own backend; no name that the seal removes.
+ECHO_HEADER = "x-verify-echo"
 _SETTLE_SECONDS = 60
 
 
@@ -84,12 +87,8 @@ def hosts(
             for model in models:
                 for form in FORMS:
                     rows += _denied(form, model, host, url, str(users[0]["name"]) if users else "admin")
-            rows += _served(models, host, url, users) if url == _main(urls) else []
+            rows += _served(models, host, url, users) if url == preferred(urls) else []
     return rows
-
-
-def _main(urls: Mapping[str, str]) -> str:
-    return urls.get("https") or next(iter(urls.values()), "")
 
 
 def _denied(form: Form, model: Model, host: str, url: str, user: str) -> Iterator[Row]:
@@ -167,10 +166,6 @@ def backend(model: Model, host: str, how: Mapping[str, Any], credential_headers:
             "settle": _SETTLE_SECONDS,
         }
     ]
-
-
-# By which a request for a model reaches the verification's own backend; no name that the seal removes.
-ECHO_HEADER = "x-verify-echo"
 
 
 def _forged(user: str) -> dict[str, str]:
