@@ -55,11 +55,11 @@ teardown: setup ## Remove what site.yml made
 
 .PHONY: down
 down: setup ## Stop the embedded cluster
-	@$(PLAYBOOK) playbooks/embedded_down.yml $(ARGS)
+	@$(PLAYBOOK) embedded/playbooks/down.yml $(ARGS)
 
 .PHONY: tools
 tools: setup ## Get or build the programs of the embedded cluster, without starting it
-	@$(BIN)/ansible-playbook playbooks/embedded_tools.yml -e '{"maas_embedded_controllers": $(ALL_CONTROLLERS)}' $(ARGS)
+	@$(BIN)/ansible-playbook embedded/playbooks/tools.yml -e '{"maas_embedded_controllers": $(ALL_CONTROLLERS)}' $(ARGS)
 
 # What the tests run for real, more than a deployment needs.
 ALL_CONTROLLERS := ["pilot-discovery", "kserve-manager", "kuadrant-operator", "authorino-operator", "authorino", \
@@ -77,7 +77,7 @@ lint: $(VENV)/.dev ## Style, types, Ansible and documentation
 	@echo ">> mypy"
 	@mkdir -p $(TYPING) && ln -sfn $(CURDIR) $(TYPING)/maas
 	@mypy -p ansible_collections.llmops.maas.plugins
-	@MYPYPATH=roles/embedded_cluster/files mypy -p stand_ins
+	@MYPYPATH=embedded/roles/embedded_cluster/files mypy -p stand_ins
 	@mypy -p benchmarks
 	@echo ">> ansible-lint"
 	@ansible-lint

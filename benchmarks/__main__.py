@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import CHECKOUT
-from benchmarks.apply_cases import apply_first, apply_no_change
+from benchmarks.apply.cases import apply_first, apply_no_change
+from benchmarks.apply.small import small_first, small_no_change
 from benchmarks.bench import Bench
-from benchmarks.key_cases import rotate_keys, rotate_many
-from benchmarks.model_cases import model_cost
+from benchmarks.keys.cases import rotate_keys, rotate_many
+from benchmarks.models.cases import model_cost
 from benchmarks.render import page
 from benchmarks.results import Results
-from benchmarks.site_case import site_no_change
-from benchmarks.small_cases import small_first, small_no_change
-from benchmarks.wait_cases import wait_latency
+from benchmarks.site.case import site_no_change
+from benchmarks.waits.cases import wait_latency
 
 # A case is measured by one or more functions; each may also be named alone, as case:part.
 CASES: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {

@@ -19,12 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from api_server import ApiServer
-
 from benchmarks import CHECKOUT
 from benchmarks.forward import forwarder
 from benchmarks.processes import Command, execute
 from benchmarks.servers import Audit, kubeconfig_via
+from tests.support.api_server import ApiServer
 
 LOG = logging.getLogger("benchmarks")
 OURS, KUBECTL, KUBERNETES_CORE = "ours", "kubectl", "kubernetes.core"

@@ -17,9 +17,9 @@ from typing import Any
 
 import ansible_collections.kubernetes.core as kubernetes_core
 import yaml
-from api_server import find_binary
 
 from benchmarks import CHECKOUT
+from tests.support.api_server import find_binary
 
 
 def machine() -> dict[str, Any]:

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from manifests_run import Run as ModuleRun
 
-from ansible_collections.llmops.maas.plugins.module_utils._documents import Manifest, read_sources
-from ansible_collections.llmops.maas.plugins.module_utils._inputs import definition_sources, file_sources
-from ansible_collections.llmops.maas.plugins.module_utils._transform import Transformation
-from ansible_collections.llmops.maas.plugins.module_utils._yaml import dump_json, load_yaml
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest, read_sources
+from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import dump_json, load_yaml
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.inputs import definition_sources, file_sources
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.transform import Transformation
 from benchmarks import CHECKOUT
 from benchmarks.bench import Bench
 from benchmarks.processes import Command, execute
 from benchmarks.servers import LOG, api_server
+from tests.support.manifests_run import Run as ModuleRun
 
 STORAGE_CLASS = {
     "apiVersion": "storage.k8s.io/v1",

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from api_server import ApiServer
+from tests.support.api_server import ApiServer
 
 LOG = logging.getLogger("benchmarks")
 # This collection, kubectl, and kubernetes.core; not the benchmark's own requests.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.llmops.maas.plugins.modules import api_key
-from ansible_collections.llmops.maas.plugins.plugin_utils._key_action import KeyAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import KeyAction
 
 
 class ActionModule(KeyAction):

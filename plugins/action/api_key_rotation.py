@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.llmops.maas.plugins.modules import api_key_rotation
-from ansible_collections.llmops.maas.plugins.plugin_utils._key_action import KeyAction
-from ansible_collections.llmops.maas.plugins.plugin_utils._progress import ProgressAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import KeyAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.progress import ProgressAction
 
 
 class ActionModule(ProgressAction, KeyAction):

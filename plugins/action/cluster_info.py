@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.llmops.maas.plugins.modules import cluster_info
-from ansible_collections.llmops.maas.plugins.plugin_utils._direct import ModuleAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import ModuleAction
 
 
 class ActionModule(ModuleAction):

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.llmops.maas.plugins.modules import gateway_check
-from ansible_collections.llmops.maas.plugins.plugin_utils._direct import ModuleAction
-from ansible_collections.llmops.maas.plugins.plugin_utils._progress import ProgressAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import ModuleAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.progress import ProgressAction
 
 
 class ActionModule(ProgressAction, ModuleAction):

@@ -15,11 +15,11 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 
-from ansible_collections.llmops.maas.plugins.module_utils._definitions import plain
-from ansible_collections.llmops.maas.plugins.module_utils._documents import InputError
-from ansible_collections.llmops.maas.plugins.module_utils._redact import shown_definitions
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.definitions import plain
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.redact import shown_definitions
 from ansible_collections.llmops.maas.plugins.modules import manifests
-from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction
 
 _VAULT = b"$ANSIBLE_VAULT"
 

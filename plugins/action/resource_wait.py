@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.llmops.maas.plugins.modules import resource_wait
-from ansible_collections.llmops.maas.plugins.plugin_utils._wait_slices import WaitAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.wait_slices import WaitAction
 
 
 class ActionModule(WaitAction):

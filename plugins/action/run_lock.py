@@ -17,11 +17,11 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.llmops.maas.plugins.module_utils._times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
 from ansible_collections.llmops.maas.plugins.modules import run_lock
-from ansible_collections.llmops.maas.plugins.plugin_utils._commands import Shell
-from ansible_collections.llmops.maas.plugins.plugin_utils._direct import DirectAction
-from ansible_collections.llmops.maas.plugins.plugin_utils._display import tell
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Shell
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.display import tell
 
 # A module cannot speak while it runs, so it waits this long at a time. The first time it does not wait, so that
 # nobody wonders what happens.

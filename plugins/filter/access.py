@@ -62,7 +62,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.module_utils import _access
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform import access as _access
 
 
 def access(

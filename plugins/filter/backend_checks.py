@@ -46,7 +46,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._entry_checks import backend
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.entry_checks import backend
 
 
 class FilterModule:

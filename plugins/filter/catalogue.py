@@ -47,7 +47,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.module_utils._catalogue import CatalogueError, normalise
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.catalogue import CatalogueError, normalise
 
 
 def catalogue(

@@ -66,7 +66,7 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.plugin_utils import _entry_checks
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import entry_checks as _entry_checks
 
 
 def entry_checks(

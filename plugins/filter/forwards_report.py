@@ -32,7 +32,7 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.plugin_utils import _reports
+from ansible_collections.llmops.maas.plugins.plugin_utils._report import reports as _reports
 
 
 def forwards_report(result: Mapping[str, Any]) -> list[Any]:

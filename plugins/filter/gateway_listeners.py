@@ -48,7 +48,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.plugin_utils import _listeners
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import listeners as _listeners
 
 
 def gateway_listeners(

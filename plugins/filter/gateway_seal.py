@@ -58,7 +58,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.plugin_utils import _seal
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import seal as _seal
 
 
 def gateway_seal(

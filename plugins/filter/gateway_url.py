@@ -38,8 +38,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_url import AddressError
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_url import gateway_url as address
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import gateway_url as address
 
 
 def gateway_url(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> str:

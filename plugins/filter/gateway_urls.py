@@ -37,8 +37,8 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_url import AddressError
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_url import gateway_urls as addresses
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import gateway_urls as addresses
 
 
 def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> dict[str, str]:

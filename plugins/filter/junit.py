@@ -38,7 +38,7 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._junit import junit as document
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.junit import junit as document
 
 
 def junit(results: Sequence[Mapping[str, Any]], name: str = "verify") -> str:

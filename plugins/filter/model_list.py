@@ -61,8 +61,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.module_utils import _access
-from ansible_collections.llmops.maas.plugins.module_utils._rates import RateError, parse_rates
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform import access as _access
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 
 
 def model_list(

@@ -53,9 +53,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._commands import Call, Shell
-from ansible_collections.llmops.maas.plugins.plugin_utils._next_steps import Steps
-from ansible_collections.llmops.maas.plugins.plugin_utils._summary import Found, Platform, summary
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Call, Shell
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.next_steps import Steps
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import Found, Platform, summary
 
 
 def platform_summary(

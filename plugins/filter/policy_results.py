@@ -60,7 +60,7 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._verify_state import component_rows, failure_modes, policies
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.state import component_rows, failure_modes, policies
 
 Objects = Sequence[Mapping[str, Any]]
 

@@ -39,7 +39,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.module_utils._rates import RateError, parse_rates
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 
 
 def rates(text: str, field: str = "rate") -> list[dict[str, int | str]]:

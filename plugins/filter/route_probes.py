@@ -53,7 +53,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._verify_table import routes
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.table import routes
 
 
 class FilterModule:

@@ -48,7 +48,7 @@ _value:
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._key_listing import unlisted
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.key_listing import unlisted
 
 
 def unlisted_keys(

@@ -73,8 +73,8 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._unchecked import in_words
-from ansible_collections.llmops.maas.plugins.plugin_utils import _verify_report
+from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import in_words
+from ansible_collections.llmops.maas.plugins.plugin_utils._report import verify_report as _verify_report
 
 
 def verify_report(

@@ -94,8 +94,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.module_utils import _verify_table as table
-from ansible_collections.llmops.maas.plugins.module_utils._names import as_text, named
+from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify import table
 
 
 def verify_requests(

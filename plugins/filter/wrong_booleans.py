@@ -44,7 +44,7 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils import _booleans
+from ansible_collections.llmops.maas.plugins.module_utils._common import booleans as _booleans
 
 
 def wrong_booleans(values: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> list[str]:

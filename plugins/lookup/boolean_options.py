@@ -40,7 +40,7 @@ from typing import Any
 import yaml
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.llmops.maas.plugins.module_utils._booleans import boolean_options
+from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import boolean_options
 
 
 class LookupModule(LookupBase):

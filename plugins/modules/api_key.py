@@ -129,16 +129,16 @@ delivered:
 
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._api_keys import default_name
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import default_name
+from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import (
     DELIVERY_ARGUMENTS,
     Delivery,
     DeliveryError,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._key_keeper import Keeper, KeepError, Kept, Wanted, described
-from ansible_collections.llmops.maas.plugins.module_utils._key_material import KeyValueError, check_given
-from ansible_collections.llmops.maas.plugins.module_utils._key_options import (
+from ansible_collections.llmops.maas.plugins.module_utils._keys.keeper import Keeper, KeepError, Kept, Wanted, described
+from ansible_collections.llmops.maas.plugins.module_utils._keys.material import KeyValueError, check_given
+from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
     OptionError,
     clock_of,
@@ -146,9 +146,9 @@ from ansible_collections.llmops.maas.plugins.module_utils._key_options import (
     store_of,
     user_id,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._key_store import GoneError, TakenError
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._times import Clock, TimeError, duration, moment
+from ansible_collections.llmops.maas.plugins.module_utils._keys.store import GoneError, TakenError
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, TimeError, duration, moment
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 ARGUMENTS: dict[str, Any] = {
     **AUTH_ARGUMENTS,

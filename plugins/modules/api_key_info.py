@@ -114,15 +114,15 @@ counts:
 from collections import Counter
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._key_options import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
     OptionError,
     clock_of,
     store_of,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._times import TimeError
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 STATES = ("active", "retiring", "expired", "unwatched")
 ARGUMENTS: dict[str, Any] = {

@@ -210,34 +210,34 @@ unchecked:
 
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
-from ansible_collections.llmops.maas.plugins.module_utils._key_delivery import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
+from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress, followed
+from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
+from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import (
     DELIVERY_ARGUMENTS,
     Delivery,
     DeliveryError,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._key_options import (
+from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
     OptionError,
     clock_of,
     store_of,
     user_id,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._key_plan import Due
-from ansible_collections.llmops.maas.plugins.module_utils._key_probe import (
+from ansible_collections.llmops.maas.plugins.module_utils._keys.plan import Due
+from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import (
     Authorino,
     ProbeError,
     Prober,
     Terms,
     gateway,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._key_rotation import Options, Rotation, counts
-from ansible_collections.llmops.maas.plugins.module_utils._key_store import KeyStore
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress, followed
-from ansible_collections.llmops.maas.plugins.module_utils._times import TimeError, duration
-from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
+from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Options, Rotation, counts
+from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 ARGUMENTS: dict[str, Any] = {
     **AUTH_ARGUMENTS,

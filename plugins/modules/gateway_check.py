@@ -271,15 +271,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_checks import Checker
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_http import Gateway, GatewayError, Trust
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_keys import Keys
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_kinds import KINDS
-from ansible_collections.llmops.maas.plugins.module_utils._gateway_tokens import Tokens
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._header_values import key_problem
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._progress import Progress
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
+from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import Checker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, GatewayError, Trust
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import Keys
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
 _CREDENTIALS = ["key", "none", "wrong_key", "wrong_prefix", "token", "tampered_token"]
 _REQUEST: dict[str, Any] = {

@@ -194,13 +194,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._model_pods import Limits
-from ansible_collections.llmops.maas.plugins.module_utils._model_watch import ModelJudge, Selection
-from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
-from ansible_collections.llmops.maas.plugins.module_utils._wait import Outcome, WaitState
-from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits
+from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
+from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Outcome, WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
     SLICE_ARGUMENTS,
     collect_logs,
     controllers_of,
@@ -212,6 +211,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
     seconds_of,
     state_of,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},

@@ -287,13 +287,13 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.llmops.maas.plugins.module_utils._bundle import Bundle
-from ansible_collections.llmops.maas.plugins.module_utils._documents import InputError
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._kube_config import KUBERNETES_MISSING
-from ansible_collections.llmops.maas.plugins.module_utils._redact import shown_definitions
-from ansible_collections.llmops.maas.plugins.module_utils._yaml import YAML_MISSING
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.config import KUBERNETES_MISSING
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import YAML_MISSING
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.bundle import Bundle
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.redact import shown_definitions
 
 _TARGET: dict[str, Any] = {"kind": {"type": "str", "required": True}, "name": {"type": "str"}}
 ARGUMENTS: dict[str, Any] = {

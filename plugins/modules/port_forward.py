@@ -139,11 +139,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.maas.plugins.module_utils._embedded_state import EmbeddedError
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._port_forward import Forward, Forwards, connection
-from ansible_collections.llmops.maas.plugins.module_utils._unchecked import unchecked
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
+from ansible_collections.llmops.maas.plugins.module_utils._forward.port_forward import Forward, Forwards, connection
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError
 
 _NOT_FOUND = 404
 
@@ -207,7 +207,7 @@ def main() -> None:
     os.umask(0o077)
     try:
         result = act(module)
-    except (EmbeddedError, KubeError) as error:
+    except (SuperviseError, KubeError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -224,24 +224,11 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.maas.plugins.module_utils._criteria import CriterionError, criterion_for
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._pod_health import (
-    KubeObject,
-    containers,
-    current_pods,
-    describe,
-)
-from ansible_collections.llmops.maas.plugins.module_utils._resource_watch import (
-    ResourceJudge,
-    Wanted,
-    source_name,
-    sources_for,
-)
-from ansible_collections.llmops.maas.plugins.module_utils._verdict import Verdict
-from ansible_collections.llmops.maas.plugins.module_utils._wait import Outcome, WaitState
-from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import CriterionError, criterion_for
+from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Outcome, WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
     MOST_LOGS,
     SLICE_ARGUMENTS,
     controllers_of,
@@ -253,6 +240,19 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait_module import (
     seconds_of,
     state_of,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import (
+    KubeObject,
+    containers,
+    current_pods,
+    describe,
+)
+from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
+    ResourceJudge,
+    Wanted,
+    source_name,
+    sources_for,
+)
+from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 
 RESOURCE_ARGUMENTS: dict[str, Any] = {
     "api_version": {"type": "str", "default": "v1"},

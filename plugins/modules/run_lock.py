@@ -203,10 +203,12 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube import AUTH_ARGUMENTS, ApiError, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._process_life import process_at, undisturbed
-from ansible_collections.llmops.maas.plugins.module_utils._run_lock import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._lock.keeper import start
+from ansible_collections.llmops.maas.plugins.module_utils._lock.lease import Attempt, LeaseLock, patiently
+from ansible_collections.llmops.maas.plugins.module_utils._lock.lock import (
     EXCLUSIVE,
     SHARED,
     Holder,
@@ -215,9 +217,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._run_lock import (
     micro,
     sentence,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._run_lock_keeper import start
-from ansible_collections.llmops.maas.plugins.module_utils._run_lock_lease import Attempt, LeaseLock, patiently
-from ansible_collections.llmops.maas.plugins.module_utils._times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.process_life import process_at, undisturbed
 
 DEFAULT_TIMEOUT = "10m"
 ARGUMENTS: dict[str, Any] = {

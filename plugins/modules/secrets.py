@@ -134,16 +134,16 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._guard import hide
-from ansible_collections.llmops.maas.plugins.module_utils._guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import (
     APPLY_YAML,
     AUTH_ARGUMENTS,
     ApiError,
     Kube,
     KubeError,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._secrets import (
+from ansible_collections.llmops.maas.plugins.module_utils._secrets.kept import (
     Outcome,
     SecretError,
     decode,

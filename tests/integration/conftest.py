@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import ApiServer
-from manifests_run import Run
+
+from tests.support.api_server import ApiServer
+from tests.support.manifests_run import Run
 
 
 @pytest.fixture(scope="session")

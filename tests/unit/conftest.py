@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from echo_server import EchoServer, echo_server
+
+from tests.support.echo_server import EchoServer, echo_server
 
 
 @pytest.fixture(scope="module")

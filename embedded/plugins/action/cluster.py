@@ -1,0 +1,13 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the module of the same name, in this process where that comes to the same."""
+
+from __future__ import annotations
+
+from ansible_collections.llmops.embedded.plugins.modules import cluster as embedded_cluster
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import ModuleAction
+
+
+class ActionModule(ModuleAction):
+    module = embedded_cluster

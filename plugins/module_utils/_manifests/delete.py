@@ -1,0 +1,155 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deleting objects, in the order that lets controllers clean up: custom resources first, namespaces last."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, KubeError, ResourceType
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key
+from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import explain, worth_retrying
+from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import in_parallel
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import Metadata, get, look
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.order import removal_wave
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import Options, Outcome
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import owned_fields
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.record import Entry
+
+_POLL_FIRST = 0.05
+_POLL_MOST = 1.0
+# Why check mode cannot tell whether they go.
+_MAY_STAY = "whether objects go", "finalizers may hold them"
+
+
+class Deleter:
+    """Deletes objects wave by wave and waits for each wave."""
+
+    def __init__(self, kube: Kube, outcome: Outcome, action: str = "deleted") -> None:
+        self._kube = kube
+        self._outcome = outcome
+        self._options: Options = outcome.options
+        self._action = action
+
+    def delete(self, entries: Iterable[Entry], *, asked_by_name: bool) -> list[Key]:
+        """Delete the objects of the entries and return the keys that exist no more, or never did.
+
+        `asked_by_name`: the user named the objects, so that it does not matter who made them. Otherwise only what we
+        made is deleted: the recorded uid, or an object whose fields our field manager owns.
+        """
+        gone: list[Key] = []
+        waves: dict[int, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            if entry.kind in self._options.keep_kinds:
+                self._outcome.note(entry.key, entry.api_version, "kept")
+            else:
+                waves[removal_wave(entry.key.group, entry.kind)].append(entry)
+        for number in sorted(waves):
+            gone += self._delete_wave(waves[number], asked_by_name=asked_by_name)
+            if self._outcome.failures:
+                break
+        return gone
+
+    def _delete_wave(self, entries: list[Entry], *, asked_by_name: bool) -> list[Key]:
+        live = look(self._kube, {entry.key: entry.resource for entry in entries})
+        ours = [
+            entry for entry in entries if entry.key in live and (asked_by_name or self._is_ours(entry, live[entry.key]))
+        ]
+        gone = [entry.key for entry in entries if entry not in ours]
+        before = self._bodies(ours)
+        if self._options.check:
+            for entry in ours:
+                self._outcome.note(entry.key, entry.api_version, self._action, before.get(entry.key))
+                self._outcome.unasked[_MAY_STAY] += 1
+            return gone
+        deleted = self._send(ours, live, before)
+        return gone + (self._wait(deleted) if self._options.wait_deleted else [entry.key for entry in deleted])
+
+    def _is_ours(self, entry: Entry, metadata: Metadata) -> bool:
+        return metadata["uid"] == entry.uid or owned_fields(metadata, self._options.manager) is not None
+
+    def _bodies(self, entries: list[Entry]) -> dict[Key, Any]:
+        if not self._options.diff:
+            return {}
+        answers = in_parallel(lambda entry: get(self._kube, entry.resource, entry.key), entries)
+        return {entry.key: answer.result() for entry, answer in answers}
+
+    def _send(self, entries: list[Entry], live: Mapping[Key, Metadata], before: Mapping[Key, Any]) -> list[Entry]:
+        deleted = []
+        answers = in_parallel(lambda entry: self._delete_one(entry.resource, entry.key, live[entry.key]), entries)
+        for entry, answer in answers:
+            try:
+                asked = answer.result()
+            except KubeError as error:
+                self._outcome.fail(entry.key, "", explain(error))
+                continue
+            deleted.append(entry)
+            if asked:
+                self._outcome.note(entry.key, entry.api_version, self._action, before.get(entry.key))
+        return deleted
+
+    def _delete_one(self, resource: ResourceType, key: Key, metadata: Metadata) -> bool:
+        """Whether this call asked for the deletion: an object may be on its way out already."""
+        if metadata.get("deletionTimestamp"):
+            return False
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            # Not an object of the same name that somebody made in the meantime.
+            "preconditions": {"uid": metadata["uid"]},
+        }
+        deadline = time.monotonic() + self._options.timeout
+        pause = _POLL_FIRST
+        while True:
+            try:
+                self._kube.request("DELETE", resource.path(key.namespace, key.name), body=body)
+            except KubeError as error:
+                if isinstance(error, ApiError) and error.status in (404, 409):
+                    return error.status == 409
+                if not worth_retrying(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, _POLL_MOST)
+            else:
+                return True
+
+    def _wait(self, entries: list[Entry]) -> list[Key]:
+        """Wait until the objects are gone and return the keys of those that are. The others become failures."""
+        waiting = {entry.key: entry for entry in entries}
+        deadline = time.monotonic() + self._options.timeout
+        pause = _POLL_FIRST
+        gone: list[Key] = []
+        while waiting:
+            live = look(self._kube, {key: entry.resource for key, entry in waiting.items()})
+            # An object without a deletion time is another one, made since by somebody else.
+            left = {key for key, metadata in live.items() if metadata.get("deletionTimestamp")}
+            gone += [key for key in waiting if key not in left]
+            waiting = {key: entry for key, entry in waiting.items() if key in left}
+            if not waiting or time.monotonic() > deadline:
+                break
+            time.sleep(pause)
+            pause = min(2 * pause, _POLL_MOST)
+        for key, entry in waiting.items():
+            self._outcome.fail(key, "", self._stuck(entry))
+        return gone
+
+    def _stuck(self, entry: Entry) -> str:
+        live = get(self._kube, entry.resource, entry.key) or {}
+        finalizers = (live.get("metadata") or {}).get("finalizers") or (live.get("spec") or {}).get("finalizers") or []
+        conditions = [
+            str(condition.get("message"))
+            for condition in (live.get("status") or {}).get("conditions") or []
+            if entry.kind == "Namespace" and condition.get("status") == "True" and condition.get("message")
+        ]
+        text = f"still not gone after {self._options.timeout:g} s"
+        if finalizers:
+            text += (
+                f"; it waits for the finalizers {', '.join(finalizers)}: is the controller that removes them running?"
+            )
+        return text + "".join(f" {condition}" for condition in conditions)

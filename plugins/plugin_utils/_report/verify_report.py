@@ -1,0 +1,122 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people read of a verification: a table for each section, what was left out, and the faults in short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import Unchecked, in_words, unchecked
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.unchecked import of_check_mode
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Cell, Part, Style, table, text
+
+Result = Mapping[str, Any]
+
+_HEADING = ["", "GOT", "EXPECTED", "CHECK", "REASON"]
+# How many faults a failure names; the table has them all.
+_MOST_NAMED = 3
+# What is tried with keys that the verification makes, by section.
+_OWN_KEYS = {"limits": "limits", "credentials": "expired and removed keys"}
+
+
+@dataclass(frozen=True)
+class About:
+    """What was verified, and how.
+
+    :param sections: those that were asked for, in order. Results of others come after them.
+    :param url: address of the Gateway; `host` is the host name that requests were for.
+    :param report_dir: where reports were written, empty for nowhere.
+    :param auth_mode: ``maas_auth_mode``.
+    :param check_mode: whether this was a run in check mode.
+    """
+
+    sections: Sequence[str]
+    url: str
+    host: str
+    report_dir: str = ""
+    auth_mode: str = "api_key"
+    check_mode: bool = False
+
+
+def lines(results: Sequence[Result], about: About, workloads: Sequence[Mapping[str, Any]] | None = None) -> list[Part]:
+    """The report.
+
+    :param results: items with ``section``, ``name``, ``passed``, ``got``, ``expected`` and ``reason``.
+    :param workloads: Deployments and StatefulSets of the monitoring; None to leave them out.
+    """
+    parts: list[Part] = [text(f"Gateway {about.url}, host {about.host}")]
+    for section in dict.fromkeys([*about.sections, *(str(result["section"]) for result in results)]):
+        parts += _section(section, [result for result in results if result["section"] == section])
+    if workloads is not None:
+        parts += _monitoring(workloads)
+    parts.append(_total(results, about.report_dir))
+    return parts + _left_out_lines(about)
+
+
+def failure(results: Sequence[Result]) -> str:
+    """Their number and the first faults, one a line; empty when there are none."""
+    faults = [result for result in results if not result["passed"]]
+    if not faults:
+        return ""
+    more = len(faults) - _MOST_NAMED
+    named = [*map(_fault, faults[:_MOST_NAMED]), *([f"and {more} more, see the table above"] if more > 0 else [])]
+    return f"{len(faults)} of {_checks(len(results))} failed:\n" + "\n".join(named)
+
+
+def left_out(about: About) -> list[Unchecked]:
+    """What was asked for and not checked, each with the reason."""
+    reason = ""
+    if about.auth_mode == "jwt":
+        reason = "only tokens are taken, and a token's user cannot be a new one for each run"
+    elif about.check_mode:
+        reason = "they are tried with keys that would have to be made"
+    return [unchecked(what, reason) for section, what in _OWN_KEYS.items() if reason and section in about.sections]
+
+
+def _left_out_lines(about: About) -> list[Part]:
+    if about.auth_mode != "jwt":
+        return of_check_mode(left_out(about))
+    return [text(f"Not checked: {in_words(thing)}", "warning") for thing in left_out(about)]
+
+
+def _section(name: str, results: Sequence[Result]) -> list[Part]:
+    failed = sum(not result["passed"] for result in results)
+    counts = f"{_checks(len(results))}, {failed} failed" if results else "no checks"
+    return [text(f"{name.upper()}: {counts}", "heading"), table(list(map(_row, results)), _HEADING, indent=2)]
+
+
+def _row(result: Result) -> list[Cell]:
+    status = text("ok", "ok") if result["passed"] else text("FAIL", "failed")
+    return [status, *(str(result[field] or "") for field in ("got", "expected", "name", "reason"))]
+
+
+def _monitoring(workloads: Sequence[Mapping[str, Any]]) -> list[Part]:
+    rows = [_workload(item) for item in workloads]
+    return [text("MONITORING" if rows else "MONITORING: not deployed", "heading"), table(rows, indent=2)]
+
+
+def _workload(item: Mapping[str, Any]) -> list[Cell]:
+    ready = int((item.get("status") or {}).get("readyReplicas") or 0)
+    # The API server fills in 1 where nothing is said.
+    wanted = int(item["spec"].get("replicas", 1))
+    state = text("ok", "ok") if ready >= wanted else text("not ready", "warning")
+    return [state, f"{ready} of {wanted}", f"{item['metadata']['namespace']}/{item['metadata']['name']}"]
+
+
+def _total(results: Sequence[Result], report_dir: str) -> Part:
+    failed = sum(not result["passed"] for result in results)
+    style: Style = "failed" if failed else "ok" if results else "warning"
+    where = f", reports in {report_dir}" if report_dir else ""
+    return text(f"{_checks(len(results))}, {failed} failed{where}", style)
+
+
+def _fault(result: Result) -> str:
+    reason = f" ({result['reason']})" if result["reason"] else ""
+    return f"{result['name']}: expected {result['expected']}, got {result['got']}{reason}"
+
+
+def _checks(count: int) -> str:
+    return f"{count} check{'' if count == 1 else 's'}"
