@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.pki import Wanted, ensure_pki
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.pki import CertificateSpec, ensure_pki
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.bundle import Bundle
 from ansible_collections.llmops.maas.plugins.modules.manifests import ARGUMENTS
@@ -88,7 +88,7 @@ def run_playbook(
 
 def with_certificates(server: ApiServer, folder: Path) -> dict[str, Any]:
     """The server's kubeconfig, complete in itself, and with a client's certificate and key that the server ignores."""
-    ensure_pki(folder, [Wanted("client", "somebody")])
+    ensure_pki(folder, [CertificateSpec("client", "somebody")])
     certificate, key, authority = (
         base64.b64encode(path.read_bytes()).decode()
         for path in (folder / "client.crt", folder / "client.key", server.ca)

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.llmops.embedded.plugins.modules import cluster as embedded_cluster
+from ansible_collections.llmops.embedded.plugins.modules import cluster
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import ModuleAction
 
 
 class ActionModule(ModuleAction):
-    module = embedded_cluster
+    module = cluster

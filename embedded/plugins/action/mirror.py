@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.llmops.embedded.plugins.modules import mirror as embedded_mirror
+from ansible_collections.llmops.embedded.plugins.modules import mirror
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import ModuleAction
 
 
 class ActionModule(ModuleAction):
-    module = embedded_mirror
+    module = mirror

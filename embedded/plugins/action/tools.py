@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.llmops.embedded.plugins.modules import tools as embedded_tools
+from ansible_collections.llmops.embedded.plugins.modules import tools
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.display import tell
 
@@ -18,7 +18,7 @@ MODULE = "llmops.embedded.tools"
 class ActionModule(DirectAction):
     """First asks what is missing, then has it made, module by module."""
 
-    module = embedded_tools
+    module = tools
 
     def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(self._task.args)

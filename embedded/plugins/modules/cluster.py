@@ -134,9 +134,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.control import Cluster, Wish
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.control import Cluster, ClusterSpec
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.directory import ClusterDir
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import StateDir, SuperviseError
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "default": "default"},
@@ -150,15 +151,15 @@ ARGUMENTS: dict[str, Any] = {
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    directory = StateDir.of(params["name"])
-    wish = Wish(
+    directory = ClusterDir.named(params["name"])
+    spec = ClusterSpec(
         tools=params["tools"] or {},
         images=params["images"],
         stand_ins=params["stand_ins"] or "",
         timeout=params["timeout"],
         dry=module.check_mode,
     )
-    cluster = Cluster(params["name"], directory, wish)
+    cluster = Cluster(params["name"], directory, spec)
     result = cluster.start() if params["state"] == "started" else cluster.stop(purge=params["state"] == "absent")
     return {"kubeconfig": str(directory.kubeconfig), "audit_log": str(directory.audit_log), **result}
 

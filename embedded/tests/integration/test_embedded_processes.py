@@ -22,9 +22,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.components import BINARIES
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.control import Cluster, Wish
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.control import Cluster, ClusterSpec
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.directory import ClusterDir
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import is_free, is_free_soon
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import StateDir, SuperviseError
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.supervisor import members
 from tests.support.api_server import find_binary
 
@@ -33,18 +34,20 @@ COMPONENTS = [*BINARIES, "kubelet-stand-in"]
 
 
 @pytest.fixture(scope="module")
-def wish() -> Wish:
-    return Wish(tools={name: find_binary(name) for name in BINARIES}, images="images: []\n", stand_ins=str(FILES))
+def spec() -> ClusterSpec:
+    return ClusterSpec(
+        tools={name: find_binary(name) for name in BINARIES}, images="images: []\n", stand_ins=str(FILES)
+    )
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory, wish: Wish) -> Iterator[Callable[[str], Cluster]]:
+def make(tmp_path_factory: pytest.TempPathFactory, spec: ClusterSpec) -> Iterator[Callable[[str], Cluster]]:
     """Clusters by name, removed at the end whatever happens."""
     parent = tmp_path_factory.mktemp("c")
     made: list[Cluster] = []
 
     def cluster(name: str) -> Cluster:
-        made.append(Cluster(name, StateDir.of(name, parent), wish))
+        made.append(Cluster(name, ClusterDir.of(name, parent), spec))
         return made[-1]
 
     yield cluster
@@ -107,9 +110,9 @@ def test_a_second_start_changes_nothing_and_is_quick(cluster: Cluster) -> None:
     assert min(seconds) < 1.0
 
 
-def test_check_mode_starts_nothing(make: Callable[[str], Cluster], wish: Wish) -> None:
+def test_check_mode_starts_nothing(make: Callable[[str], Cluster], spec: ClusterSpec) -> None:
     other = make("dry")
-    other.wish = replace(wish, dry=True)
+    other.spec = replace(spec, dry=True)
     assert other.start()["changed"]
     assert not other.directory.path.exists()
 
@@ -189,9 +192,9 @@ def test_stop_leaves_no_process_and_keeps_what_was_made(cluster: Cluster) -> Non
 def test_purge_leaves_no_file(make: Callable[[str], Cluster]) -> None:
     # Too long for a unix socket, so the sockets are elsewhere.
     long = make("x" * 40)
-    long.directory = StateDir(long.directory.path.parent / ("d" * 60) / "name")
+    long.directory = ClusterDir(long.directory.path.parent / ("d" * 60) / "name")
     short = long.directory.short_run_dir
-    long = Cluster("long", long.directory, long.wish)
+    long = Cluster("long", long.directory, long.spec)
     result = long.start()
     assert short.is_dir()
     assert long.stop(purge=True)["changed"]
@@ -202,22 +205,22 @@ def test_purge_leaves_no_file(make: Callable[[str], Cluster]) -> None:
 
 
 def test_a_process_that_cannot_start_is_named_with_its_last_words(
-    make: Callable[[str], Cluster], wish: Wish, tmp_path: Path
+    make: Callable[[str], Cluster], spec: ClusterSpec, tmp_path: Path
 ) -> None:
     broken = tmp_path / "kube-scheduler"
     broken.write_text("#!/bin/sh\necho no luck today\nexit 1\n")
     broken.chmod(0o755)
     cluster = make("broken")
-    cluster.wish = replace(wish, tools={**wish.tools, "kube-scheduler": str(broken)}, timeout=15)
+    cluster.spec = replace(spec, tools={**spec.tools, "kube-scheduler": str(broken)}, timeout=15)
     with pytest.raises(SuperviseError, match=r"(?s)kube-scheduler did not work within 15 s.*no luck today"):
         cluster.start()
-    cluster.wish = wish
+    cluster.spec = spec
     assert cluster.start()["changed"]
 
 
-def test_missing_tools_are_named_before_anything_is_written(make: Callable[[str], Cluster], wish: Wish) -> None:
+def test_missing_tools_are_named_before_anything_is_written(make: Callable[[str], Cluster], spec: ClusterSpec) -> None:
     cluster = make("none")
-    cluster.wish = replace(wish, tools={**wish.tools, "etcd": "/nowhere/etcd"})
+    cluster.spec = replace(spec, tools={**spec.tools, "etcd": "/nowhere/etcd"})
     with pytest.raises(SuperviseError, match="'etcd'"):
         cluster.start()
     assert not cluster.directory.path.exists()

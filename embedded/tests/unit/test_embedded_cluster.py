@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded import pki
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded import network, pki
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.components import (
     BINARIES,
     PORTS,
@@ -27,12 +27,11 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.componen
     components,
     write_files,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._supervise import network
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.directory import ClusterDir, Recorded
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import is_free
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.process_life import process_at
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import (
     LONGEST_SOCKET_PATH,
-    Recorded,
-    StateDir,
     SuperviseError,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.supervisor import (
@@ -54,7 +53,7 @@ def plan(tmp_path: Path) -> Plan:
     for name in BINARIES:
         (tmp_path / name).write_text(name)
         tools[name] = str(tmp_path / name)
-    directory = StateDir(tmp_path / "50% of it")
+    directory = ClusterDir(tmp_path / "50% of it")
     directory.prepare()
     ports = {name: 40000 + number for number, name in enumerate(PORTS)}
     made = Plan(
@@ -188,23 +187,23 @@ def test_programs_change_when_what_they_read_changes(plan: Plan) -> None:
 @pytest.mark.parametrize("bad", ["a ;b", "a #b", "a\nb"])
 def test_paths_that_supervisor_cannot_express_are_refused(plan: Plan, bad: str) -> None:
     made = [*components(Plan(plan.directory, {**plan.tools}, plan.ports, plan.slot))]
-    broken = StateDir(plan.directory.path.parent / bad)
+    broken = ClusterDir(plan.directory.path.parent / bad)
     with pytest.raises(SuperviseError, match="Choose another directory"):
         render_config(broken, made)
 
 
 def test_sockets_of_long_directories_go_to_a_short_one(tmp_path: Path) -> None:
-    assert StateDir(Path("/s/one")).socket("egress") == Path("/s/one/run/egress.sock")
-    long = StateDir(tmp_path / ("x" * 100))
+    assert ClusterDir(Path("/s/one")).socket("egress") == Path("/s/one/run/egress.sock")
+    long = ClusterDir(tmp_path / ("x" * 100))
     assert long.socket("egress").parent == long.short_run_dir
     assert len(str(long.socket("supervisor"))) <= LONGEST_SOCKET_PATH
-    assert long.short_run_dir != StateDir(tmp_path / ("y" * 100)).short_run_dir
+    assert long.short_run_dir != ClusterDir(tmp_path / ("y" * 100)).short_run_dir
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "a/b", "..", "-a", "a-", "x" * 41])
 def test_names_that_cannot_be_directories_are_refused(name: str) -> None:
-    with pytest.raises(SuperviseError, match="cannot name an embedded cluster"):
-        StateDir.of(name)
+    with pytest.raises(SuperviseError, match="cannot be the name here"):
+        ClusterDir.named(name)
 
 
 def test_what_is_recorded_is_read_again(plan: Plan) -> None:
@@ -220,7 +219,7 @@ def test_one_run_at_a_time(plan: Plan) -> None:
     with (
         plan.directory.locked(1),
         pytest.raises(SuperviseError, match="Another run"),
-        StateDir(plan.directory.path).locked(0.2),
+        ClusterDir(plan.directory.path).locked(0.2),
     ):
         pass
 
@@ -258,9 +257,9 @@ def test_a_process_lives_until_its_last_thread_and_its_ports_are_gone(headless: 
         assert time.monotonic() < end
         time.sleep(0.01)
     process = process_at(stat.parent)
-    assert not network.is_free(port)
+    assert not is_free(port)
     assert process
     assert process.alive()
     assert end_processes([process]) == []
-    assert network.is_free(port)
+    assert is_free(port)
     assert not process.alive()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.components import Component
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.component import Component
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import LOOPBACK, is_free
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import (
     StateDir,

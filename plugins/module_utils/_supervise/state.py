@@ -1,29 +1,29 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an embedded cluster keeps its files, and how one process at a time gets to change them."""
+"""Where supervised processes keep their files, and how one run at a time gets to change them."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-CLUSTER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+GROUP_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 # sockaddr_un holds 108 bytes with the final NUL; supervisord first binds "<path>.<pid>".
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
 
 
 class SuperviseError(Exception):
-    """Something that the user can mend; the text says what and how."""
+    """Something that the user can fix; the text says what and how."""
 
 
 def state_home() -> Path:
@@ -43,38 +43,21 @@ def _xdg(variable: str, fallback: str) -> Path:
     return base / "llmops-maas"
 
 
-@dataclass
-class Recorded:
-    """What has to stay the same from one start of a cluster to the next."""
-
-    ports: dict[str, int] = field(default_factory=dict)
-    slot: str = ""
-
-
 @dataclass(frozen=True)
 class StateDir:
-    """The private directory (mode 0700) of one cluster."""
+    """The private directory (mode 0700) of one group of processes."""
 
     path: Path
 
     @classmethod
-    def of(cls, name: str, parent: Path | None = None) -> StateDir:
-        """The directory of the cluster called ``name``; raises SuperviseError for a name that cannot be used."""
-        if not CLUSTER_NAME.fullmatch(name):
-            msg = (
-                f"'{name}' cannot name an embedded cluster: use 1 to 40 lower-case letters, digits and hyphens, "
+    def of(cls, name: str, parent: Path) -> Self:
+        """The directory of the group called ``name``; raises SuperviseError for a name that cannot be used."""
+        if not GROUP_NAME.fullmatch(name):
+            raise SuperviseError(
+                f"'{name}' cannot be the name here: use 1 to 40 lower-case letters, digits and hyphens, "
                 "beginning and ending with a letter or digit."
             )
-            raise SuperviseError(msg)
-        return cls((parent or state_home() / "clusters") / name)
-
-    @property
-    def kubeconfig(self) -> Path:
-        return self.path / "kubeconfig"
-
-    @property
-    def pki(self) -> Path:
-        return self.path / "pki"
+        return cls(parent / name)
 
     @property
     def config(self) -> Path:
@@ -85,15 +68,16 @@ class StateDir:
         return self.path / "log"
 
     @property
-    def audit_log(self) -> Path:
-        return self.path / "audit.log"
+    def subdirectories(self) -> tuple[Path, ...]:
+        """The private directories in it."""
+        return self.config, self.logs, self.path / "run"
 
     @property
     def supervisor_config(self) -> Path:
         return self.config / "supervisord.conf"
 
     def socket(self, name: str) -> Path:
-        """Path for a unix socket: in the cluster's directory, or in a short private one if that would be too long."""
+        """Path for a unix socket: in this directory, or in a short private one if that would be too long."""
         path = self.path / "run" / f"{name}.sock"
         return path if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH else self.short_run_dir / f"{name}.sock"
 
@@ -104,35 +88,21 @@ class StateDir:
 
     def prepare(self) -> None:
         """Make the directories, each for the user alone."""
-        for path in (self.path, self.pki, self.config, self.logs, self.path / "run"):
+        for path in (self.path, *self.subdirectories):
             private_dir(path)
         if self.socket("supervisor").parent == self.short_run_dir:
             private_dir(self.short_run_dir)
 
-    def recorded(self) -> Recorded:
-        """What the last start wrote down; empty when there was none."""
-        try:
-            content = json.loads((self.path / "cluster.json").read_text())
-            return Recorded(ports=dict(content["ports"]), slot=str(content["slot"]))
-        except FileNotFoundError:
-            return Recorded()
-        except (ValueError, KeyError, TypeError) as error:
-            msg = f"{self.path / 'cluster.json'} cannot be read ({error}). Remove the cluster with state=absent."
-            raise SuperviseError(msg) from error
-
-    def record(self, recorded: Recorded) -> None:
-        write_private(self.path / "cluster.json", json.dumps(asdict(recorded), indent=2) + "\n")
-
     @contextlib.contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
-        """Hold the cluster for this process; raises SuperviseError after ``timeout`` seconds.
+        """Hold the group for this process; raises SuperviseError after ``timeout`` seconds.
 
         The lock is on the directory itself, so that it goes away with it and leaves no file behind.
         """
         private_dir(self.path)
         handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            _wait_for_lock(handle, timeout, f"Another run is changing the embedded cluster in {self.path}")
+            _wait_for_lock(handle, timeout, f"Another run is changing the processes of {self.path}")
             yield
         finally:
             os.close(handle)
@@ -169,9 +139,7 @@ def private_dir(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid():
-        msg = (
-            f"{path} belongs to user id {found.st_uid}, not to {os.getuid()}: remove it or choose another cluster name."
-        )
+        msg = f"{path} belongs to user id {found.st_uid}, not to {os.getuid()}: remove it or choose another name."
         raise SuperviseError(msg)
     if found.st_mode & 0o077:
         path.chmod(0o700)

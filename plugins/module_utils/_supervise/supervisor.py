@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.components import Component
 from ansible_collections.llmops.maas.plugins.module_utils._common.processes import run
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.component import Component
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.process_life import Process, process_at
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import StateDir, SuperviseError
 

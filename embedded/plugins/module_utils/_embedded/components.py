@@ -10,44 +10,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.pki import Wanted
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import LOOPBACK, first_address
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import StateDir, write_private
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.directory import ClusterDir
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.network import first_address
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.pki import CertificateSpec
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.component import Component, Health
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import LOOPBACK
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import write_private
 
 PORTS = ("etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 STAND_IN = "kubelet-stand-in"
 SIMULATED_PODS = "198.19.0.0/16"
-
-
-@dataclass(frozen=True)
-class Health:
-    """How a process says that it works: status 200 for an HTTPS request to a port of 127.0.0.1.
-
-    A process with ``needs_api`` cannot work before the cluster has that API group, and is not waited for till then.
-    """
-
-    port: int
-    path: str
-    needs_api: str = ""
-
-
-@dataclass(frozen=True)
-class Component:
-    """One supervised process; ``files`` are those that it reads once, at its start."""
-
-    name: str
-    command: tuple[str, ...]
-    files: tuple[Path, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    health: Health | None = None
-    stop_seconds: int = 10
-    stops_own_children: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +36,7 @@ class Plan:
     the command that starts it and ``stand_in_path`` its PYTHONPATH; without a command there is none.
     """
 
-    directory: StateDir
+    directory: ClusterDir
     tools: Mapping[str, str]
     ports: Mapping[str, int]
     slot: str
@@ -74,22 +52,22 @@ class Plan:
         return self.directory.pki / f"{name}.crt", self.directory.pki / f"{name}.key"
 
 
-def certificates(slot: str) -> list[Wanted]:
+def certificates(slot: str) -> list[CertificateSpec]:
     """Every certificate that the processes use; all but the API server's own are for 127.0.0.1 only."""
     local = (LOOPBACK, "localhost")
     service = tuple(f"kubernetes.default{suffix}" for suffix in ("", ".svc", ".svc.cluster.local"))
     return [
-        Wanted(
+        CertificateSpec(
             "kube-apiserver", "kube-apiserver", "", (*local, "kubernetes", *service, first_address(slot)), client=False
         ),
-        Wanted("etcd", "etcd", "", local),
-        Wanted("etcd-client", "kube-apiserver-etcd-client"),
-        Wanted("components", "components", "", local, client=False),
-        Wanted("admin", "llmops-maas-admin", "system:masters"),
-        Wanted("kube-controller-manager", "system:kube-controller-manager"),
-        Wanted("kube-scheduler", "system:kube-scheduler"),
-        Wanted("kwok", "llmops-maas:kwok", "system:masters"),
-        Wanted(STAND_IN, f"llmops-maas:{STAND_IN}", "system:masters"),
+        CertificateSpec("etcd", "etcd", "", local),
+        CertificateSpec("etcd-client", "kube-apiserver-etcd-client"),
+        CertificateSpec("components", "components", "", local, client=False),
+        CertificateSpec("admin", "llmops-maas-admin", "system:masters"),
+        CertificateSpec("kube-controller-manager", "system:kube-controller-manager"),
+        CertificateSpec("kube-scheduler", "system:kube-scheduler"),
+        CertificateSpec("kwok", "llmops-maas:kwok", "system:masters"),
+        CertificateSpec(STAND_IN, f"llmops-maas:{STAND_IN}", "system:masters"),
     ]
 
 

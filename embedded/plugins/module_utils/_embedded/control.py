@@ -19,17 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded import components as parts
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.components import Component, Plan
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.components import Plan
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.directory import ClusterDir, Recorded
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.network import choose_ports, claim_slot
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.pki import HAS_CRYPTOGRAPHY, ensure_pki
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import LOOPBACK, choose_ports, claim_slot
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.component import Component
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import LOOPBACK
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.process_life import Process
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import (
-    Recorded,
-    StateDir,
-    SuperviseError,
-    write_private,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError, write_private
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.supervisor import (
     Supervisor,
     end_processes,
@@ -42,8 +40,8 @@ from ansible_collections.llmops.maas.plugins.module_utils._supervise.supervisor 
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the user asked for; ``timeout`` is in seconds, ``dry`` means to change nothing."""
+class ClusterSpec:
+    """The cluster that the user asked for; ``timeout`` is in seconds, ``dry`` means to change nothing."""
 
     tools: Mapping[str, str] = field(default_factory=dict)
     images: str = ""
@@ -55,18 +53,18 @@ class Wish:
 class Cluster:
     """One embedded cluster. Every method returns the module's result and raises SuperviseError."""
 
-    def __init__(self, name: str, directory: StateDir, wish: Wish) -> None:
+    def __init__(self, name: str, directory: ClusterDir, spec: ClusterSpec) -> None:
         self.name = name
         self.directory = directory
-        self.wish = wish
+        self.spec = spec
         self.supervisor = Supervisor(directory)
 
     def start(self) -> dict[str, Any]:
-        """Bring the cluster up, or mend it; nothing changes where it already is as wished."""
-        if self.wish.dry:
+        """Bring the cluster up, or mend it; nothing changes where it already is as speced."""
+        if self.spec.dry:
             return self._would_start()
         self._require_tools()
-        with self.directory.locked(self.wish.timeout):
+        with self.directory.locked(self.spec.timeout):
             self.directory.prepare()
             running = self.supervisor.running()
             actions = [] if running else self._clear_remains()
@@ -93,12 +91,12 @@ class Cluster:
                 msg = f"{sys.executable} has no Python package '{module}': install it there (pip install {module})."
                 raise SuperviseError(msg)
         for name in parts.BINARIES:
-            path = self.wish.tools.get(name)
+            path = self.spec.tools.get(name)
             if not path or not os.access(path, os.X_OK):
                 msg = f"tools has no executable '{name}' ({path or 'no path'}): run llmops.embedded.tools first."
                 raise SuperviseError(msg)
-        if self.wish.stand_ins and not (Path(self.wish.stand_ins) / "stand_ins").is_dir():
-            msg = f"stand_ins: {self.wish.stand_ins} does not hold the package stand_ins."
+        if self.spec.stand_ins and not (Path(self.spec.stand_ins) / "stand_ins").is_dir():
+            msg = f"stand_ins: {self.spec.stand_ins} does not hold the package stand_ins."
             raise SuperviseError(msg)
 
     def _would_start(self) -> dict[str, Any]:
@@ -123,7 +121,7 @@ class Cluster:
         for path in self.directory.path.parent.glob("*/cluster.json"):
             if path.parent != self.directory.path:
                 try:
-                    slots.add(StateDir(path.parent).recorded().slot)
+                    slots.add(ClusterDir(path.parent).recorded().slot)
                 except SuperviseError:
                     continue
         return slots
@@ -132,15 +130,15 @@ class Cluster:
         """Write certificates and configuration; adds to ``actions`` what a running cluster must notice."""
         if recorded != self.directory.recorded():
             self.directory.record(recorded)
-        stand_in = (sys.executable, "-m", "stand_ins.kubelet") if self.wish.stand_ins else ()
+        stand_in = (sys.executable, "-m", "stand_ins.kubelet") if self.spec.stand_ins else ()
         plan = Plan(
             directory=self.directory,
-            tools=self.wish.tools,
+            tools=self.spec.tools,
             ports=recorded.ports,
             slot=recorded.slot,
-            images=self.wish.images,
+            images=self.spec.images,
             stand_in=stand_in,
-            stand_in_path=self.wish.stand_ins,
+            stand_in_path=self.spec.stand_ins,
         )
         made = ensure_pki(self.directory.pki, parts.certificates(plan.slot))
         actions += [f"made certificates: {', '.join(made)}"] if made else []
@@ -169,7 +167,7 @@ class Cluster:
         pending: Sequence[Component] = parts.components(plan)
         while pending:
             pending = checker.unhealthy(pending, {info["name"]: info for info in self.supervisor.processes()})
-            if pending and time.monotonic() - begin > self.wish.timeout:
+            if pending and time.monotonic() - begin > self.spec.timeout:
                 raise SuperviseError(self._why_not(pending[0]))
             if pending:
                 time.sleep(0.1)
@@ -182,7 +180,7 @@ class Cluster:
         state = info.get("statename", "unknown")
         lines = "\n  ".join(last_lines(log)) or "(its log is empty)"
         return (
-            f"{component.name} did not work within {self.wish.timeout:.0f} s "
+            f"{component.name} did not work within {self.spec.timeout:.0f} s "
             f"(supervisord says {state} {info.get('spawnerr', '')}). The last lines of {log}:\n  {lines}\n"
             "If its data is damaged, remove the cluster (state=absent) and start it anew."
         )
@@ -211,9 +209,9 @@ class Cluster:
         exists = self.directory.path.is_dir()
         alive = members(self.directory) if exists else []
         actions = (["stopped the cluster"] if alive else []) + (["removed its files"] if purge and exists else [])
-        if self.wish.dry or not actions:
+        if self.spec.dry or not actions:
             return {"changed": bool(actions), "actions": actions}
-        with self.directory.locked(self.wish.timeout):
+        with self.directory.locked(self.spec.timeout):
             alive = members(self.directory)
             self.supervisor.shutdown(timeout=40)
             resisting = end_processes(alive)

@@ -29,7 +29,7 @@ RENEW_BEFORE = datetime.timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CertificateSpec:
     """One certificate: file name without suffix, subject, and for servers the names that they answer to."""
 
     name: str
@@ -39,7 +39,7 @@ class Wanted:
     client: bool = True
 
 
-def ensure_pki(folder: Path, wanted: Iterable[Wanted]) -> list[str]:
+def ensure_pki(folder: Path, wanted: Iterable[CertificateSpec]) -> list[str]:
     """Write ``ca``, ``sa`` (service accounts) and all wanted pairs as ``<name>.crt``/``<name>.key`` into ``folder``.
 
     Pairs that are valid for another 30 days, signed by the CA and have the wanted names are kept.
@@ -77,7 +77,7 @@ def _is_fresh(certificate: x509.Certificate) -> bool:
     return certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC) > RENEW_BEFORE
 
 
-def _satisfies(certificate: x509.Certificate, item: Wanted, authority: x509.Certificate) -> bool:
+def _satisfies(certificate: x509.Certificate, item: CertificateSpec, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
     except Exception:  # noqa: BLE001 - which of several exceptions it is does not matter: the pair is made again
@@ -92,7 +92,7 @@ def _names_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
         return set()
 
 
-def _names(item: Wanted) -> set[x509.GeneralName]:
+def _names(item: CertificateSpec) -> set[x509.GeneralName]:
     return {_general_name(name) for name in item.server_names}
 
 
@@ -103,7 +103,7 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _subject(item: Wanted) -> x509.Name:
+def _subject(item: CertificateSpec) -> x509.Name:
     parts = [x509.NameAttribute(NameOID.COMMON_NAME, item.common_name)]
     if item.organization:
         parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, item.organization))
@@ -151,7 +151,7 @@ def _make_authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePri
     return certificate, key
 
 
-def _issue(folder: Path, item: Wanted, authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey]) -> None:
+def _issue(folder: Path, item: CertificateSpec, authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey]) -> None:
     certificate_of_ca, key_of_ca = authority
     key = ec.generate_private_key(ec.SECP256R1())
     uses = [ExtendedKeyUsageOID.SERVER_AUTH] if item.server_names else []
