@@ -21,11 +21,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.runtime: requirements.txt Makefile
+$(VENV)/.runtime: requirements.txt embedded/requirements.txt Makefile
 	@echo ">> Python environment in $(VENV) (about 1 min the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "llmops.maas needs Python 3.11 or newer; set PYTHON=/path/to/python3")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r embedded/requirements.txt
 	@$(BIN)/python tests/tools/link_collection.py --wheel '$(ANSIBLE_WHEEL)' --collection kubernetes.core
 	@touch $@
 
@@ -59,7 +59,7 @@ down: setup ## Stop the embedded cluster
 
 .PHONY: tools
 tools: setup ## Get or build the programs of the embedded cluster, without starting it
-	@$(BIN)/ansible-playbook embedded/playbooks/tools.yml -e '{"maas_embedded_controllers": $(ALL_CONTROLLERS)}' $(ARGS)
+	@$(BIN)/ansible-playbook embedded/playbooks/tools.yml -e '{"embedded_cluster_controllers": $(ALL_CONTROLLERS)}' $(ARGS)
 
 # What the tests run for real, more than a deployment needs.
 ALL_CONTROLLERS := ["pilot-discovery", "kserve-manager", "kuadrant-operator", "authorino-operator", "authorino", \
@@ -75,20 +75,22 @@ lint: $(VENV)/.dev ## Style, types, Ansible and documentation
 	@ruff check .
 	@ruff format --check --quiet .
 	@echo ">> mypy"
-	@mkdir -p $(TYPING) && ln -sfn $(CURDIR) $(TYPING)/maas
+	@mkdir -p $(TYPING) && ln -sfn $(CURDIR) $(TYPING)/maas && ln -sfn $(CURDIR)/embedded $(TYPING)/embedded
 	@mypy -p ansible_collections.llmops.maas.plugins
+	@mypy -p ansible_collections.llmops.embedded.plugins
 	@MYPYPATH=embedded/roles/embedded_cluster/files mypy -p stand_ins
 	@mypy -p benchmarks
 	@echo ">> ansible-lint"
 	@ansible-lint
 	@echo ">> documentation and changelog"
 	@antsibull-docs lint-collection-docs --plugin-docs .
+	@antsibull-docs lint-collection-docs --plugin-docs embedded
 	@antsibull-changelog lint
 
 .PHONY: unit
 unit: $(VENV)/.dev ## Tests that need no server
 	@echo ">> unit tests"
-	@python -m pytest -q tests/unit tests/docs
+	@python -m pytest -q tests/unit tests/docs embedded/tests/unit
 
 .PHONY: sanity
 sanity: $(VENV)/.dev ## ansible-test sanity
@@ -103,7 +105,7 @@ range: $(VENV)/.dev tools ## Sanity, unit tests and site.yml on the oldest and t
 .PHONY: integration
 integration: $(VENV)/.dev tools ## Tests against a real API server and the deployed platform
 	@echo ">> integration tests (about 15 min)"
-	@python -m pytest -q tests/integration --durations=10
+	@python -m pytest -q tests/integration embedded/tests/integration --durations=10
 
 .PHONY: keycloak
 keycloak: $(VENV)/.dev tools ## Tests of tokens with a real Keycloak (needs Java 17 and Maven)

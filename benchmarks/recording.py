@@ -87,7 +87,7 @@ def rehearsed_site(bench: Bench, kubeconfig: Path, **variables: Any) -> list[Tas
     """The tasks of site.yml, run in check mode against a server on which nothing is installed."""
     directory = bench.folder("rehearsal")
     extra = {
-        "maas_embedded": False,
+        "embedded_cluster_enabled": False,
         "maas_kubeconfig": str(kubeconfig),
         "maas_mirror": str(mirror()),
         # The server has no nodes.

@@ -49,9 +49,9 @@ class Site:
     def command(self, **variables: Any) -> Command:
         """`ansible-playbook site.yml` for this cluster."""
         extra = {
-            "maas_embedded_name": self.deployment.name,
-            "maas_embedded_controllers": CONTROLLERS,
-            "maas_embedded_tools": tools(),
+            "embedded_cluster_name": self.deployment.name,
+            "embedded_cluster_controllers": CONTROLLERS,
+            "embedded_cluster_tools": tools(),
             "maas_mirror": str(mirror()),
             **variables,
         }
@@ -93,7 +93,7 @@ def site_no_change(bench: Bench) -> list[dict[str, Any]]:
         steps = steps_of(tasks, made.deployment.kube, steps_folder)
         peers: dict[str, Callable[[], Command]] = {
             OURS: made.command,
-            GIVEN: lambda: made.command(maas_embedded=False),
+            GIVEN: lambda: made.command(embedded_cluster_enabled=False),
             KUBECTL: lambda: kubectl_script(bench, steps, kubeconfig),
             KUBERNETES_CORE: lambda: kubernetes_core_playbook(bench, steps, kubeconfig),
         }

@@ -23,9 +23,9 @@ options:
       - Variables of the role C(llmops.maas.maas), without their prefix. C(namespace), C(gateway_name), C(hostnames) and
         C(models), which is the catalogue, have to be there.
       - Further ones are C(users), C(groups), C(auth_mode), C(key_prefix), C(keys_namespace), C(keycloak) with
-        C(namespace) and C(clients), C(issuer_url), C(embedded), C(missing), C(kubeconfig), C(context), C(in_cluster),
-        C(gateway_url), C(gateway_ca_cert), C(gateway_validate_certs), C(tls_secret), C(issuer_type) and
-        C(local_port).
+        C(namespace) and C(clients), C(issuer_url), C(missing), C(summary_variables), C(summary_commands),
+        C(kubeconfig), C(context), C(in_cluster), C(gateway_url), C(gateway_ca_cert), C(gateway_validate_certs),
+        C(tls_secret), C(issuer_type) and C(local_port).
     type: dict
     required: true
   keys:
@@ -68,7 +68,7 @@ def platform_summary(
         found = Found(gateways, models, services, cluster["api_groups"], keys)
     except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"platform_summary: {error}") from error
-    return [*summary(about, found), *Steps(about, found, Shell.this(), Call.this()).parts()]
+    return [*summary(about, found), *Steps(about, found, Shell.this(), Call.this(about.summary_variables)).parts()]
 
 
 class FilterModule:

@@ -16,9 +16,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+COLLECTIONS = {"maas": ROOT, "embedded": ROOT / "embedded"}
 PLUGINS = {
     kind: sorted(
-        f"llmops.maas.{path.stem}" for path in (ROOT / "plugins" / folder).glob("*.py") if path.stem != "__init__"
+        f"llmops.{collection}.{path.stem}"
+        for collection, root in COLLECTIONS.items()
+        for path in (root / "plugins" / folder).glob("*.py")
+        if path.stem != "__init__"
     )
     for kind, folder in (("module", "modules"), ("filter", "filter"), ("lookup", "lookup"))
 }

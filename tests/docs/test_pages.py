@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "embedded" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TARGET = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
 VARIABLE = re.compile(r"(?<![\w/.-])maas_[a-z_0-9]+\b(?![/.-]\w|\()")
 STATS = re.compile(r"set_stats:\n\s+data:\n\s+(\w+):")
-PLUGIN = re.compile(r"\bllmops\.maas\.([a-z_]+)\b")
+PLUGIN = re.compile(r"\bllmops\.(maas|embedded)\.([a-z_]+)\b")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -55,7 +55,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @each_page
 def test_playbooks_exist(page: Path) -> None:
-    named = set(re.findall(r"\bplaybooks/[a-z_]+\.yml\b", page.read_text("utf-8")))
+    named = set(re.findall(r"\b(?:embedded/)?playbooks/[a-z_]+\.yml\b", page.read_text("utf-8")))
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
@@ -72,11 +72,13 @@ def test_variables_exist(page: Path) -> None:
 
 @each_page
 def test_plugins_and_roles_exist(page: Path) -> None:
-    known = {path.stem for path in ROOT.glob("plugins/*/*.py")} | {path.name for path in ROOT.glob("roles/*")}
-    known |= {path.stem for path in ROOT.glob("playbooks/*.yml")}
+    known = set()
+    for collection, root in (("maas", ROOT), ("embedded", ROOT / "embedded")):
+        found = [*root.glob("plugins/*/*.py"), *root.glob("roles/*"), *root.glob("playbooks/*.yml")]
+        known |= {(collection, path.stem) for path in found}
     assert set(PLUGIN.findall(page.read_text("utf-8"))) - known == set()
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert [page.name for page in PAGES[1:] if f"docs/{page.name}" not in readme] == []
+    assert [page for page in PAGES[1:] if f"({page.relative_to(ROOT)}" not in readme] == []

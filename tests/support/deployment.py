@@ -80,9 +80,9 @@ class Deployment:
 
     def playbook(self, name: str, *arguments: str, **variables: Any) -> Run:
         """Run a playbook of the checkout against this cluster."""
-        chosen = {"maas_embedded_name": self.name, "maas_embedded_controllers": CONTROLLERS}
-        mirror = os.environ.get("LLMOPS_MAAS_MIRROR", "")
-        extra = {**chosen, "maas_mirror": mirror, **self.variables, **variables}
+        chosen = {"embedded_cluster_name": self.name, "embedded_cluster_controllers": CONTROLLERS}
+        mirror = os.environ.get("LLMOPS_MAAS_MIRROR")
+        extra = {**chosen, **({"maas_mirror": mirror} if mirror else {}), **self.variables, **variables}
         return self._run("ansible-playbook", name, "--extra-vars", json.dumps(extra), *arguments)
 
     def module(self, name: str, **arguments: Any) -> Run:
@@ -138,7 +138,7 @@ class Deployment:
 
     def remove(self) -> None:
         """Stop the cluster and remove its files."""
-        self.playbook("embedded/playbooks/down.yml", maas_embedded_purge=True)
+        self.playbook("embedded/playbooks/down.yml", embedded_cluster_purge=True)
         shutil.rmtree(self.home, ignore_errors=True)
 
 

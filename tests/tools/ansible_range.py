@@ -32,6 +32,8 @@ from link_collection import site_collections
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WORK = CHECKOUT / ".cache" / "range"
+# Environment variable that names a folder with the upstream manifests.
+MIRROR = "LLMOPS_MAAS_MIRROR"
 LEAST_PYTHON = (3, 11)
 # What the unit tests need besides requirements.txt, in the versions of requirements-dev.txt.
 TEST_PACKAGES = ("hypothesis", "pytest")
@@ -196,22 +198,32 @@ def packages() -> list[str]:
     return [line for line in lines if re.split(r"[=<>~]", line)[0] in TEST_PACKAGES]
 
 
-def build() -> Path:
-    """The collection's artifact."""
+def build() -> list[Path]:
+    """The artifacts of the collection and of its test cluster."""
     folder = WORK / "artifact"
     shutil.rmtree(folder, ignore_errors=True)
     command = [Path(sys.executable).parent / "ansible-galaxy", "collection", "build", "--output-path", folder]
-    subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
-    return next(folder.glob("*.tar.gz"))
+    for collection in (CHECKOUT, CHECKOUT / "embedded"):
+        subprocess.run(command, cwd=collection, stdout=subprocess.DEVNULL, check=True)
+    return sorted(folder.glob("*.tar.gz"))
 
 
-def prepare(end: End, artifact: Path) -> None:
-    """Install ansible-core, the requirements and the artifact; kubernetes.core is the one of this environment."""
+def prepare(end: End, artifacts: Sequence[Path]) -> None:
+    """Install ansible-core, the requirements and the artifacts; kubernetes.core is the one of this environment."""
     end.home.mkdir(parents=True, exist_ok=True)
     if not (end.bin / "python").exists():
         subprocess.run([end.executable, "-m", "venv", end.home / "venv"], check=True)
     pip = [end.bin / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    end.run("install", *pip, "-r", "requirements.txt", *packages(), f"ansible-core=={end.core}")
+    end.run(
+        "install",
+        *pip,
+        "-r",
+        "requirements.txt",
+        "-r",
+        "embedded/requirements.txt",
+        *packages(),
+        f"ansible-core=={end.core}",
+    )
     link = end.collections / "kubernetes" / "core"
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
@@ -219,7 +231,7 @@ def prepare(end: End, artifact: Path) -> None:
     target = end.collections.parent
     # Not --no-deps: the requirement of kubernetes.core is to be met by what is there.
     galaxy = (end.bin / "ansible-galaxy", "collection", "install", "--offline", "--force")
-    end.run("artifact", *galaxy, "--collections-path", target, artifact)
+    end.run("artifact", *galaxy, "--collections-path", target, *artifacts)
 
 
 def sanity(end: End) -> None:
@@ -228,29 +240,30 @@ def sanity(end: End) -> None:
 
 def units(end: End) -> None:
     pytest = (end.bin / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    output = end.run("units", *pytest, "tests/unit", "tests/docs")
+    output = end.run("units", *pytest, "tests/unit", "tests/docs", "embedded/tests/unit")
     say(f"{end}: {output.splitlines()[-1]}")
 
 
 def site(end: End) -> None:
     """Deploy with the installed collection, twice; send requests, and rotate the keys."""
-    variables = {"maas_embedded_name": f"core-{end.name}", "maas_mirror": os.environ.get("LLMOPS_MAAS_MIRROR", "")}
+    mirror = {"maas_mirror": os.environ[MIRROR]} if os.environ.get(MIRROR) else {}
+    variables = {"embedded_cluster_name": f"core-{end.name}", **mirror}
     playbook = (end.bin / "ansible-playbook", "-i", CHECKOUT / "inventories" / "embedded")
     with tempfile.TemporaryDirectory(prefix="maas-") as state:
 
         def play(step: str, name: str, **more: object) -> str:
             extra = ("--extra-vars", json.dumps({**variables, **more}))
-            return end.run(step, *playbook, f"llmops.maas.{name}", *extra, cwd=Path(state), XDG_STATE_HOME=state)
+            return end.run(step, *playbook, f"llmops.{name}", *extra, cwd=Path(state), XDG_STATE_HOME=state)
 
         try:
-            play("site", "site")
-            recap = RECAP.search(play("site-again", "site"))
+            play("site", "embedded.site")
+            recap = RECAP.search(play("site-again", "embedded.site"))
             if recap is None or recap[1] != "0":
                 raise RangeError(f"{end}: the second run of site.yml is not changed=0, see {end.home}/site-again.log")
-            play("test-api", "test_api")
-            play("rotation", "rotate_api_keys", maas_key_force=True, maas_key_grace="1h")
+            play("test-api", "maas.test_api")
+            play("rotation", "maas.rotate_api_keys", maas_key_force=True, maas_key_grace="1h")
         finally:
-            play("down", "embedded_down", maas_embedded_purge=True)
+            play("down", "embedded.down", embedded_cluster_purge=True)
 
 
 def timed(step: Callable[[End], None], end: End) -> None:
@@ -281,9 +294,9 @@ def main() -> None:
     try:
         found = ends()
         say("\n".join(f"   {end}" for end in found))
-        artifact = build()
+        artifacts = build()
         for end in found:
-            prepare(end, artifact)
+            prepare(end, artifacts)
     except RangeError as error:
         sys.exit(str(error))
     failures = list(check(found, [steps[name] for name in arguments.steps]))

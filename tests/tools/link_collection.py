@@ -26,12 +26,13 @@ def site_collections() -> Path:
 
 
 def link_checkout(root: Path) -> None:
-    """Point ``llmops/maas`` at the checkout, replacing a link that an older checkout left."""
-    link = root / "llmops" / "maas"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if link.is_symlink():
-        link.unlink()
-    link.symlink_to(CHECKOUT)
+    """Point ``llmops/maas`` and ``llmops/embedded`` at the checkout, replacing links that an older checkout left."""
+    for name, folder in (("maas", CHECKOUT), ("embedded", CHECKOUT / "embedded")):
+        link = root / "llmops" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(folder)
 
 
 def unpack_collection(root: Path, wheel: str, name: str) -> None:

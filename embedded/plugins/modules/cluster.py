@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: embedded_cluster
+module: cluster
 short_description: Run a real Kubernetes control plane as processes of this user
 version_added: 0.1.0
 description:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: embedded_mirror
+module: mirror
 short_description: Assemble upstream manifests from Go modules
 version_added: 0.1.0
 description:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: embedded_tools
+module: tools
 short_description: Find, download or build the programs of the embedded cluster
 version_added: 0.1.0
 description:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# Ports of a Service that only root may listen on are moved on the embedded cluster; the Service says where to.
+# Where a cluster runs as this user, ports that only root may listen on are moved; the Service says where to.
 LOCAL_PORTS = "llmops.maas/local-ports"
 
 

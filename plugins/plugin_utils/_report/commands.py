@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,6 @@ from ansible.parsing.splitter import parse_kv
 
 # Variables that say which platform is meant. Others are not repeated, for they may hold secrets.
 _WHICH = (
-    "maas_embedded",
-    "maas_embedded_name",
     "maas_kubeconfig",
     "maas_context",
     "maas_in_cluster",
@@ -47,17 +45,18 @@ class Call:
     partly: bool = False
 
     @classmethod
-    def this(cls) -> Call:
-        """That of the running process."""
-        return cls.of(context.CLIARGS)
+    def this(cls, more: Iterable[str] = ()) -> Call:
+        """That of the running process; `more` names further variables that may be repeated."""
+        return cls.of(context.CLIARGS, more)
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> Call:
+    def of(cls, arguments: Mapping[str, Any], more: Iterable[str] = ()) -> Call:
         """That of Ansible's parsed arguments."""
+        which = {*_WHICH, *more}
         given = [str(text) for text in arguments.get("extra_vars") or () if text]
         files = [text for text in given if text.startswith("@")]
         variables = [item for text in given if not text.startswith("@") for item in _variables(text).items()]
-        repeated = {name: value for name, value in variables if name in _WHICH and _is_plain(value)}
+        repeated = {name: value for name, value in variables if name in which and _is_plain(value)}
         options = [option for text in files for option in ("-e", text)]
         options += [option for name, value in repeated.items() for option in ("-e", _assignment(name, value))]
         return cls(
@@ -152,10 +151,10 @@ class Shell:
         return ours and bool(re.search(rf"^{re.escape(target)}:", makefile.read_text("utf-8"), re.MULTILINE))
 
     def playbook(self, name: str, call: Call, *arguments: str) -> str:
-        """The command for a playbook of the collection."""
+        """The command for a playbook, with the name of its collection."""
         start = self.program("ansible-playbook") or f"{shlex.quote(sys.executable)} -m ansible playbook"
         sources = [word for source in call.inventories for word in ("-i", self._short(source))]
-        return f"{start} {shlex.join([*sources, f'llmops.maas.{name}', *arguments, *call.options])}"
+        return f"{start} {shlex.join([*sources, name, *arguments, *call.options])}"
 
 
 def _same(one: Path, other: Path) -> bool:

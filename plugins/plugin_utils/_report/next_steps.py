@@ -102,7 +102,7 @@ class Steps:
             if self._platform.tls_secret or self._found.gateway(self._platform) is None:
                 return []
             url = f"http://127.0.0.1:{self._platform.local_port}"
-            forward = [self._shell.playbook("port_forward", self._call, "-e", "state=start")]
+            forward = [self._shell.playbook("llmops.maas.port_forward", self._call, "-e", "state=start")]
         secret = ("get", "secret", key, "-n", self._platform.keys_namespace, "-o", "jsonpath={.data.api_key}")
         return [*forward, f"KEY=$({self._cluster(*secret)} | base64 -d)", self._curl(url, model)]
 
@@ -166,8 +166,9 @@ class Steps:
         """Each with what it does, as a comment of the shell."""
         there = self._found.gateway(self._platform) is not None
         shown = {name: words for name, words in _PLAYBOOKS.items() if there or name != "verify"}
-        rows = [[self._run(name, name), f"# {words}"] for name, words in shown.items()]
-        return [*rows, [self._run("down", "embedded_down"), "# stop the cluster"]] if self._platform.embedded else rows
+        rows = [[self._run(name, f"llmops.maas.{name}"), f"# {words}"] for name, words in shown.items()]
+        further = self._platform.summary_commands
+        return [*rows, *([self._run(item["target"], item["playbook"]), f"# {item['text']}"] for item in further)]
 
     def _run(self, target: str, playbook: str) -> str:
         return self._shell.make(target, self._call) or self._shell.playbook(playbook, self._call)

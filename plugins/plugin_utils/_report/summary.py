@@ -23,7 +23,9 @@ class Platform:
 
     :param models: the catalogue; `users` and `groups` are ``maas_users`` and ``maas_groups``.
     :param keycloak: ``namespace`` and ``clients`` where Keycloak is deployed, else empty.
-    :param missing: controllers that the embedded cluster does not have.
+    :param missing: controllers that the cluster cannot run.
+    :param summary_variables: extra variables that the commands repeat, beside those that say which platform is meant.
+    :param summary_commands: further commands, each with ``target`` of the Makefile, ``playbook`` and ``text``.
     :param issuer_type: type of the issuer of the Gateway's certificate.
     :param local_port: port of this machine that ``port_forward.yml`` forwards to the Gateway.
     """
@@ -39,8 +41,9 @@ class Platform:
     keys_namespace: str = "kuadrant-system"
     keycloak: Item = field(default_factory=dict)
     issuer_url: str = ""
-    embedded: bool = False
     missing: Sequence[str] = ()
+    summary_variables: Sequence[str] = ()
+    summary_commands: Sequence[Item] = ()
     kubeconfig: str = ""
     context: str = ""
     in_cluster: bool = False

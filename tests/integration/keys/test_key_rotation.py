@@ -59,7 +59,7 @@ PROBE = {"method": "authorino_service", "timeout": "30s"}
 def deployed() -> Iterator[Deployment]:
     """Only what gives a real Authorino: no models."""
     models = [{"name": MODEL, "paths": ["/mistral"], "storage_uri": "hf://example/model", "request_limits": "50/min"}]
-    for deployment in platform(maas_models=models, maas_embedded_controllers=CONTROLLERS, **GROUPS):
+    for deployment in platform(maas_models=models, embedded_cluster_controllers=CONTROLLERS, **GROUPS):
         first = deployment.playbook("site.yml", "--tags", "istio,kuadrant")
         assert first.code == 0, first.output
         made = deployment.module("manifests", definitions=[BACKEND])

@@ -868,5 +868,5 @@ def test_down_leaves_nothing_running(deployed: Deployment, first_run: Run) -> No
     assert run.code == 0, run.output
     assert deployed.processes() == {}
     assert deployed.kubeconfig.exists()
-    assert deployed.playbook("embedded/playbooks/down.yml", maas_embedded_purge=True).code == 0
+    assert deployed.playbook("embedded/playbooks/down.yml", embedded_cluster_purge=True).code == 0
     assert not deployed.state.exists()

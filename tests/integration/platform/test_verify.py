@@ -43,7 +43,7 @@ CLIENTS = [
 ]
 # A distribution of Keycloak, where the stand-in is not to issue the tokens.
 KEYCLOAK = os.environ.get("LLMOPS_MAAS_KEYCLOAK", "")
-TOKENS = {"maas_auth_mode": "both", "maas_keycloak_clients": CLIENTS, "maas_embedded_keycloak": KEYCLOAK}
+TOKENS = {"maas_auth_mode": "both", "maas_keycloak_clients": CLIENTS, "embedded_cluster_keycloak": KEYCLOAK}
 # How long a fault may take to reach the gateway, s.
 SPREAD = 90
 

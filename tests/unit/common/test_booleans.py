@@ -93,7 +93,7 @@ FILES = sorted(
 
 def test_there_is_something_to_look_at() -> None:
     assert len(FILES) > 60
-    assert {"maas_embedded", "maas_keycloak_enabled", "auth_rotation_preview"} <= every_boolean()
+    assert {"maas_cluster_dns", "maas_keycloak_enabled", "auth_rotation_preview"} <= every_boolean()
     assert every_field() == {"https", "enabled", "role", "audience"}
 
 
@@ -105,14 +105,14 @@ def test_booleans_go_through_the_filter(path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "found"),
     [
-        ("{{ maas_embedded }}", ["maas_embedded"]),
-        ("{{ maas_embedded | bool }}", []),
-        ("{{ maas_embedded | default(false) | bool }}", []),
-        ("{{ maas_embedded | default(maas_mtls) | bool }}", ["maas_mtls"]),
-        ("{{ maas_embedded | bool or maas_mtls }}", ["maas_mtls"]),
-        ("{{ (maas_embedded or maas_mtls) | bool }}", ["maas_embedded", "maas_mtls"]),
-        ("{% if maas_embedded and x | bool %}{% endif %}", ["maas_embedded"]),
-        ("{{ maas_embedded is defined }}", []),
+        ("{{ maas_cluster_dns }}", ["maas_cluster_dns"]),
+        ("{{ maas_cluster_dns | bool }}", []),
+        ("{{ maas_cluster_dns | default(false) | bool }}", []),
+        ("{{ maas_cluster_dns | default(maas_mtls) | bool }}", ["maas_mtls"]),
+        ("{{ maas_cluster_dns | bool or maas_mtls }}", ["maas_mtls"]),
+        ("{{ (maas_cluster_dns or maas_mtls) | bool }}", ["maas_cluster_dns", "maas_mtls"]),
+        ("{% if maas_cluster_dns and x | bool %}{% endif %}", ["maas_cluster_dns"]),
+        ("{{ maas_cluster_dns is defined }}", []),
         ("{{ client.role | default(true) }}", [".role"]),
         ("{{ client['role'] | bool }}", []),
         ("{{ models | selectattr('enabled') }}", [".enabled"]),
@@ -124,8 +124,10 @@ def test_uses_without_the_filter_are_found(template: str, found: list[str]) -> N
 
 def test_uses_in_conditions_are_found(tmp_path: Path) -> None:
     tasks = tmp_path / "main.yml"
-    tasks.write_text("- {when: maas_embedded, debug: {msg: maas_embedded}}\n- {assert: {that: [not maas_mtls]}}\n")
-    assert USES.in_file(tasks) == ["maas_embedded", "maas_mtls"]
+    tasks.write_text(
+        "- {when: maas_cluster_dns, debug: {msg: maas_cluster_dns}}\n- {assert: {that: [not maas_mtls]}}\n"
+    )
+    assert USES.in_file(tasks) == ["maas_cluster_dns", "maas_mtls"]
 
 
 # --- playbooks ------------------------------------------------------------------------------------------------------
@@ -196,9 +198,9 @@ def test_roles_that_a_text_turns_off_do_nothing(tmp_path: Path) -> None:
     assert "changed=0" in done.stdout
 
 
-@pytest.mark.parametrize("variables", [{"maas_embedded": "false"}, {"maas_embedded": False}])
+@pytest.mark.parametrize("variables", [{"embedded_cluster_enabled": "false"}, {"embedded_cluster_enabled": False}])
 def test_no_embedded_cluster_is_started_where_a_text_says_so(variables: dict[str, Any]) -> None:
-    done = play("playbooks/site.yml", "-e", json.dumps(variables))
+    done = play("site.yml", "-e", json.dumps(variables))
     embedded, _heading, platform = done.stdout.partition("Deploy the Models-as-a-Service platform")
     assert "ok: [localhost]" not in embedded
     assert "no cluster chosen" in platform

@@ -20,7 +20,7 @@ REQUIREMENT = re.compile(r"^\s*(?:require\s+)?(\S+/\S+) (v\S+?)(?: // indirect)?
 
 
 def required(tool: str, module: str) -> str:
-    text = (ROLES / "embedded_cluster/files/tools" / tool / "go.mod").read_text()
+    text = (CHECKOUT / "embedded/roles/embedded_cluster/files/tools" / tool / "go.mod").read_text()
     return dict(REQUIREMENT.findall(text))[module]
 
 

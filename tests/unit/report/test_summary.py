@@ -34,7 +34,7 @@ PLATFORM: dict[str, Any] = {
     "users": [{"name": "readonly", "groups": ["readonly"]}, {"name": "admin", "groups": ["admin"]}],
     "groups": [{"name": "admin", "endpoints": ["all"]}, {"name": "readonly", "endpoints": ["models"]}],
     "kubeconfig": "/state/kube config",
-    "embedded": True,
+    "summary_commands": [{"target": "down", "playbook": "llmops.embedded.down", "text": "stop the cluster"}],
 }
 KEYS = [
     {"user": "readonly", "name": "api-key-readonly", "state": "active", "disabled": False, "created_at": "1"},
@@ -172,9 +172,9 @@ def test_a_newcomer_gets_the_path_of_kubectl(environment: Path) -> None:
         '  -H "Authorization: APIKEY $KEY" \\',
         "  -H 'Content-Type: application/json' \\",
         '  -d \'{"model": "qwen3-0-6b-instruct", "messages": [{"role": "user", "content": "Hello"}]}\'',
-        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.status         # this summary",
-        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.verify         # prove by requests who may do what",
-        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.teardown       # remove the platform",
+        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.status    # this summary",
+        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.verify    # prove by requests who may do what",
+        ".venv/bin/ansible-playbook -i /srv/inventory llmops.maas.teardown  # remove the platform",
         ".venv/bin/ansible-playbook -i /srv/inventory llmops.embedded.down  # stop the cluster",
     ]
 
@@ -198,9 +198,9 @@ def test_programs_on_the_path_are_named(environment: Path, tmp_path: Path) -> No
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "embedded": {},
-    "of the collection": {"embedded": False, "context": "it's mine", "kubeconfig": ""},
+    "of the collection": {"summary_commands": [], "context": "it's mine", "kubeconfig": ""},
     "with TLS": {"gateway_url": "https://127.0.0.1:8443", "tls_secret": "tls", "key_prefix": "Bearer"},
-    "behind a port forward": {"embedded": False, "local_port": 8001},
+    "behind a port forward": {"summary_commands": [], "local_port": 8001},
     "embeddings alone": {"models": MODELS[:1]},
 }
 
@@ -240,7 +240,7 @@ def test_tls_is_spoken_with_the_name_and_the_certificate_of_the_gateway(environm
 
 
 def test_a_gateway_out_of_reach_is_reached_by_a_port_forward(environment: Path) -> None:
-    lines = steps(environment, found(services=[]), Call(["hosts,"]), embedded=False)
+    lines = steps(environment, found(services=[]), Call(["hosts,"]), summary_commands=[])
     (forward,) = [line for line in lines if "port_forward" in line]
     assert forward == ".venv/bin/ansible-playbook -i hosts, llmops.maas.port_forward -e state=start"
     assert lines.index(forward) < lines.index("curl http://127.0.0.1:8000/qwen3/v1/chat/completions \\")
@@ -312,8 +312,8 @@ def test_in_a_checkout_make_is_named(environment: Path) -> None:
         "make down      # stop the cluster",
     ]
     place = shell(environment)
-    other = Call([f"{folder}/inventories/gpu"], ["-e", "maas_embedded_name=second"])
-    assert place.make("status", other) == "make status INVENTORY=inventories/gpu 'ARGS=-e maas_embedded_name=second'"
+    other = Call([f"{folder}/inventories/gpu"], ["-e", "embedded_cluster_name=second"])
+    assert place.make("status", other) == "make status INVENTORY=inventories/gpu 'ARGS=-e embedded_cluster_name=second'"
     assert place.make("bench", other) == ""
     assert place.make("status", Call(["a", "b"])) == ""
     assert place.make("status", Call(["a"], ["-e", "maas_context=$x"])) == ""
@@ -332,19 +332,20 @@ def test_a_further_call_means_the_same_platform_and_repeats_no_secret() -> None:
         {
             "inventory": ["/i/hosts", "/j"],
             "extra_vars": (
-                "maas_embedded_name=second maas_hf_token=hf_SECRET",
-                '{"maas_embedded": false, "maas_users": [{"name": "a", "key": "SECRET"}], "maas_context": "a b"}',
+                "embedded_cluster_name=second maas_hf_token=hf_SECRET",
+                '{"embedded_cluster_enabled": false, "maas_users": [{"key": "SECRET"}], "maas_context": "a b"}',
                 "@more.yml",
                 'maas_kubeconfig="{{ somewhere }}"',
             ),
             "vault_password_files": ["/v"],
             "vault_ids": ["dev@prompt"],
             "ask_vault_pass": True,
-        }
+        },
+        ["embedded_cluster_name", "embedded_cluster_enabled"],
     )
     assert call.inventories == ["/i/hosts", "/j"]
     assert call.options == [
-        *("-e", "@more.yml", "-e", "maas_embedded_name=second", "-e", "maas_embedded=false"),
+        *("-e", "@more.yml", "-e", "embedded_cluster_name=second", "-e", "embedded_cluster_enabled=false"),
         *(
             "-e",
             '{"maas_context": "a b"}',
@@ -356,7 +357,7 @@ def test_a_further_call_means_the_same_platform_and_repeats_no_secret() -> None:
         ),
     ]
     assert call.partly
-    assert not Call.of({"extra_vars": ("maas_embedded_name=second",)}).partly
+    assert not Call.of({"extra_vars": ("embedded_cluster_name=second",)}, ["embedded_cluster_name"]).partly
     assert Call.of({}) == Call([], [], partly=False)
 
 
