@@ -12,9 +12,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._action.unchecked import note, noted, of_check_mode
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.display import host_prefix, show
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import LayoutError, Part, read_part, text
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.unchecked import note, noted, of_check_mode
 
 _HIDDEN = "(a report that no_log hides)"
 _ARGUMENTS: dict[str, Any] = {

@@ -196,7 +196,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Outcome, WaitState
 from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
@@ -211,6 +210,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
     seconds_of,
     state_of,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 
 ARGUMENTS: dict[str, Any] = {

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.support.callbacks.maas_answers import MASK, documents
 
+from tests.support.callbacks.maas_answers import MASK, documents
 from tests.support.plays import environment
 
 Json = dict[str, Any]

@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import (
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject, condition, current_pods
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import (
     Limits,
     Look,
     newest_event,
     pod_phase,
     pod_troubles,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject, condition, current_pods
 from ansible_collections.llmops.maas.plugins.module_utils._wait.rollout import (
     deployment_gap,
     is_observed,

@@ -18,9 +18,9 @@ from ansible_collections.llmops.maas.plugins.module_utils._models.inference_serv
     ModelView,
     judge,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers, Ignored
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import KubeObject, Source, Store
 

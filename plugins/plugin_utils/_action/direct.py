@@ -25,7 +25,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import Call, Guard, call, hide, secret_arguments
 from ansible_collections.llmops.maas.plugins.module_utils._kube.config import AUTH_ARGUMENTS
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.core import module_arguments, module_result
-from ansible_collections.llmops.maas.plugins.plugin_utils._action.unchecked import note
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.unchecked import note
 
 
 class DirectAction(ActionBase):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import Unchecked, in_words, unchecked
-from ansible_collections.llmops.maas.plugins.plugin_utils._action.unchecked import of_check_mode
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Cell, Part, Style, table, text
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.unchecked import of_check_mode
 
 Result = Mapping[str, Any]
 

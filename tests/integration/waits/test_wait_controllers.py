@@ -17,11 +17,11 @@ import pytest
 from test_wait_tasks import Task, later
 from test_waits import connect, end, listable, until
 
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import criterion_for
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Terms, WaitState, wait
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import ResourceJudge, Wanted, sources_for
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Watcher

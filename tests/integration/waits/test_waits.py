@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, ConnectError, Kube
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import (
     NotConnectedError,
@@ -26,6 +25,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import (
     WaitState,
     wait,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Source, Watcher, WatchError
 from tests.support.api_server import ApiServer
 from tests.support.models import NAMESPACE, Model, container_status, install_crd, services_path

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.maas.plugins.module_utils._models.inference_service import ModelView, judge
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import History, Verdict
 from tests.support.model_objects import (
     POD,

@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.renderings import CASES, LAYERS, SNAPSHOTS, Case, Entries, Stage, snapshot, text_of, write_snapshots
 
 WRITING = os.environ.get("LLMOPS_MAAS_SNAPSHOTS") == "write"

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import in_words, unchecked
-from ansible_collections.llmops.maas.plugins.plugin_utils._action.unchecked import note, noted, of_check_mode
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.display import host_prefix, is_quiet, shows_on_stdout
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import (
     LayoutError,
@@ -25,6 +24,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import 
     text,
 )
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.reports import forwards, rotation
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.unchecked import note, noted, of_check_mode
 from tests.support.plays import on_a_terminal, playbook, run, within
 
 LONG = "x" * 300

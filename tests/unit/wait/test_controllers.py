@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits, Look
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
 from ansible_collections.llmops.maas.plugins.module_utils._wait.attention import unnoticed
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_health import (
@@ -36,6 +35,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.controllers impo
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import criterion_for
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits, Look
 from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import ResourceJudge, Wanted, source_name
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import History, Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Store

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection, keep_pod
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import criterion_for
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState, is_settled
 from ansible_collections.llmops.maas.plugins.module_utils._wait.module import last_log_lines
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
     ResourceJudge,
     Wanted,
