@@ -168,8 +168,8 @@ class Shop:
 def _cannot_build(names: str, tool: Tool, why: str, log: Path) -> str:
     return (
         f"{names} {tool.version} could not be built from {tool.mod.main}:\n{why}\nThe whole log is {log}. "
-        "Mend the cause (disk space, Go module proxy) and run again: finished tools are kept. "
-        "A binary that you have can be named in embedded_cluster_tools."
+        "Fix the cause (disk space, Go module proxy) and run again: finished tools are kept. "
+        "A binary that you have can be named in maas_embedded_tools."
     )
 
 
