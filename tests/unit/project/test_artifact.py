@@ -18,9 +18,9 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)")
 # Everything on the top level that users need, the files that ansible-galaxy adds included.
 TOP = {
-    "CHANGELOG.rst", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "bindep.txt",
-    "changelogs", "docs", "execution-environment.yml", "inventories", "meta", "playbooks", "plugins", "requirements.txt",
-    "requirements.yml", "roles",
+    "CHANGELOG.rst", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md",
+    "bindep.txt", "changelogs", "docs", "execution-environment.yml", "inventories", "meta", "playbooks", "plugins",
+    "requirements.txt", "requirements.yml", "roles",
 }  # fmt: skip
 
 
@@ -45,8 +45,8 @@ def test_links_of_its_pages_stay_inside(artifact: tarfile.TarFile) -> None:
     for page in pages:
         file = artifact.extractfile(page)
         assert file
-        for link in LINK.findall(file.read().decode("utf-8")):
-            if posixpath.normpath(posixpath.join(posixpath.dirname(page), link)) not in names:
-                dead.append(f"{page}: {link}")
+        links = LINK.findall(file.read().decode("utf-8"))
+        inside = (posixpath.normpath(posixpath.join(posixpath.dirname(page), link)) for link in links)
+        dead += [f"{page}: {target}" for target in inside if target not in names]
     assert dead == []
     assert pages
