@@ -84,7 +84,7 @@ def alone(bench: Bench, *, counting: bool) -> Sample:
 
 
 def changes(output: str) -> bool:
-    """Whether a playbook reports a change; kubectl's output is never looked at, for it does not tell."""
+    """Whether a playbook reports a change; kubectl's output is never looked at, for it does not say."""
     return "changed=" in output and "changed=0" not in output
 
 

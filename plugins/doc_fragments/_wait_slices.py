@@ -36,7 +36,7 @@ options:
     type: float
     default: 0
   slice_early:
-    description: Whether a slice may end early when there is something to tell. Set by the action plugin.
+    description: Whether a slice may end early when there is something to report. Set by the action plugin.
     type: bool
     default: true
   resume:

@@ -37,7 +37,7 @@ options:
     default: default
   state:
     description:
-      - V(started) has just the O(forwards) running, and mends what a reboot or a killed process left.
+      - V(started) has just the O(forwards) running, and repairs what a reboot or a killed process left.
       - V(stopped) ends all of the set and removes its files.
       - V(restarted) does both.
       - V(status) only looks.

@@ -30,7 +30,7 @@ WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
 def find_binary(name: str) -> str:
-    """The binary from LLMOPS_MAAS_BIN, else from the newest directory of the tool cache. Raises with the mend."""
+    """The binary from LLMOPS_MAAS_BIN, else from the newest directory of the tool cache. Raises with the fix."""
     chosen = os.environ.get("LLMOPS_MAAS_BIN")
     if chosen:
         candidates = [Path(chosen) / name]

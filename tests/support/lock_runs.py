@@ -99,7 +99,7 @@ class Runs:
         return found
 
     def keepers(self) -> set[int]:
-        """Processes that renew the locks of these runs: they stay in the directory of theirs."""
+        """Processes that renew the locks of these runs: they stay in their directory."""
         found = set()
         for path in Path("/proc").glob("[0-9]*"):
             try:

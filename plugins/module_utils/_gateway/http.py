@@ -30,12 +30,12 @@ _CONNECTIONS = 16
 
 
 class GatewayError(Exception):
-    """The Gateway cannot be asked at all; the message names the option and the mend."""
+    """The Gateway cannot be asked at all; the message names the option and the fix."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `status` is 0 when nothing did, and `error` then says why; `seconds` is the time it took."""
+    """The answer. `status` is 0 when none came, and `error` then says why; `seconds` is the time it took."""
 
     status: int
     seconds: float

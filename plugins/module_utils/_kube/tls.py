@@ -39,7 +39,7 @@ def passing_files() -> Iterator[str]:
         try:
             yield files
         finally:
-            # Older versions of the package (24.2, for one) would tell a second connection of the process the names of
+            # Older versions of the package (24.2, for one) would give a second connection of the process the names of
             # files that are gone; and it makes some elsewhere (the CA of an OIDC issuer).
             forget = getattr(kube_config, "_cleanup_temp_files", None)
             if forget is not None:

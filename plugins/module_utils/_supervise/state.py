@@ -23,7 +23,7 @@ LONGEST_SOCKET_PATH = 107 - len(".4194304")
 
 
 class SuperviseError(Exception):
-    """Something that the user can mend; the text says what and how."""
+    """Something that the user can fix; the text says what and how."""
 
 
 def state_home() -> Path:

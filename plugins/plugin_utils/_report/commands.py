@@ -39,7 +39,7 @@ _DEFAULT_INVENTORY = "inventories/embedded"
 class Call:
     """How Ansible was called: its inventories, and the options that a further call needs as well.
 
-    `partly` tells that there were variables that are not repeated.
+    ``partly`` says that there were variables that are not repeated.
     """
 
     inventories: Sequence[str] = ()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which ansible-core the collection supports is told alike everywhere, and both ends of that range are tested."""
+"""Which ansible-core the collection supports is the same everywhere, and both ends of that range are tested."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting, mending and stopping an embedded cluster."""
+"""Starting, repairing and stopping an embedded cluster."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Cluster:
         self.supervisor = Supervisor(directory)
 
     def start(self) -> dict[str, Any]:
-        """Bring the cluster up, or mend it; nothing changes where it already is as wished."""
+        """Bring the cluster up, or repair it; nothing changes where it already is as wished."""
         if self.wish.dry:
             return self._would_start()
         self._require_tools()

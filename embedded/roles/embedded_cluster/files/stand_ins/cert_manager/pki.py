@@ -97,7 +97,7 @@ class Pair:
 
 
 def new_key(algorithm: str = "RSA", size: int = 0) -> Key:
-    """RSA (2048 bits unless told otherwise), ECDSA (256) or Ed25519."""
+    """RSA (2048 bits unless it says otherwise), ECDSA (256) or Ed25519."""
     if algorithm == "ECDSA":
         return ec.generate_private_key(CURVES[size or 256]())
     if algorithm == "Ed25519":
