@@ -77,6 +77,7 @@ style: $(VENV)/.dev ## Style of Python
 	@echo ">> ruff"
 	@ruff check .
 	@ruff format --check --quiet .
+	@python tests/tools/house_style.py
 
 .PHONY: types
 types: $(VENV)/.dev ## Types of Python
