@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Command line: `python -m benchmarks --cases apply-no-change,wait-latency`."""
+"""Command line: ``python -m benchmarks --cases apply-no-change,wait-latency``."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes docs/benchmarks.md from the results file alone: `python -m benchmarks.render RESULTS PAGE`."""
+"""Makes docs/benchmarks.md from the results file alone: ``python -m benchmarks.render RESULTS PAGE``."""
 
 from __future__ import annotations
 

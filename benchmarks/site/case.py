@@ -41,13 +41,13 @@ def tools() -> dict[str, str]:
 
 @dataclass
 class Site:
-    """The platform as `make deploy` installs it, in a directory of the benchmark's own."""
+    """The platform as ``make deploy`` installs it, in a directory of the benchmark's own."""
 
     bench: Bench
     deployment: Deployment
 
     def command(self, **variables: Any) -> Command:
-        """`ansible-playbook site.yml` for this cluster."""
+        """``ansible-playbook site.yml`` for this cluster."""
         extra = {
             "maas_embedded_name": self.deployment.name,
             "maas_embedded_controllers": CONTROLLERS,

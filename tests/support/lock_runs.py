@@ -49,7 +49,7 @@ def until(what: str, condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 @dataclass
 class Started:
-    """A run of ansible-playbook under way. Its output goes to a pipe, as that of AWX and of a shell's `| tee`."""
+    """A run of ansible-playbook under way. Its output goes to a pipe, as that of AWX and of a shell's ``| tee``."""
 
     process: subprocess.Popen[str]
     end: Path

@@ -230,8 +230,9 @@ def select(tools: list[Tool], params: dict[str, Any]) -> list[Tool]:
     for option in ("only", "paths", "prefetch"):
         unknown = sorted(set(params[option]) - known)
         if unknown:
-            msg = f"{option} names {', '.join(unknown)}, which is none of the tools: {', '.join(sorted(known))}."
-            raise SuperviseError(msg)
+            raise SuperviseError(
+                f"{option} names {', '.join(unknown)}, which is none of the tools: {', '.join(sorted(known))}."
+            )
     return [tool for tool in tools if not params["only"] or tool.name in params["only"]]
 
 

@@ -61,11 +61,10 @@ class StateDir:
     def of(cls, name: str, parent: Path | None = None) -> StateDir:
         """The directory of the cluster called ``name``; raises SuperviseError for a name that cannot be used."""
         if not CLUSTER_NAME.fullmatch(name):
-            msg = (
+            raise SuperviseError(
                 f"'{name}' cannot name an embedded cluster: use 1 to 40 lower-case letters, digits and hyphens, "
                 "beginning and ending with a letter or digit."
             )
-            raise SuperviseError(msg)
         return cls((parent or state_home() / "clusters") / name)
 
     @property
@@ -117,8 +116,9 @@ class StateDir:
         except FileNotFoundError:
             return Recorded()
         except (ValueError, KeyError, TypeError) as error:
-            msg = f"{self.path / 'cluster.json'} cannot be read ({error}). Remove the cluster with state=absent."
-            raise SuperviseError(msg) from error
+            raise SuperviseError(
+                f"{self.path / 'cluster.json'} cannot be read ({error}). Remove the cluster with state=absent."
+            ) from error
 
     def record(self, recorded: Recorded) -> None:
         write_private(self.path / "cluster.json", json.dumps(asdict(recorded), indent=2) + "\n")
@@ -145,8 +145,9 @@ def _wait_for_lock(handle: int, timeout: float, what: str) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
-                msg = f"{what}; gave up waiting for it after {timeout:.0f} s. Try again when it is done."
-                raise SuperviseError(msg) from None
+                raise SuperviseError(
+                    f"{what}; gave up waiting for it after {timeout:.0f} s. Try again when it is done."
+                ) from None
             time.sleep(0.1)
         else:
             return
@@ -169,10 +170,9 @@ def private_dir(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid():
-        msg = (
+        raise SuperviseError(
             f"{path} belongs to user id {found.st_uid}, not to {os.getuid()}: remove it or choose another cluster name."
         )
-        raise SuperviseError(msg)
     if found.st_mode & 0o077:
         path.chmod(0o700)
 

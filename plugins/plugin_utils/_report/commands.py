@@ -97,7 +97,7 @@ class Shell:
 
     :param environment: environment of this process.
     :param folder: working directory.
-    :param prefix: ``sys.prefix`` of the running Python; a virtual environment when `virtual`.
+    :param prefix: ``sys.prefix`` of the running Python; a virtual environment when ``virtual``.
     """
 
     environment: Mapping[str, str]
@@ -121,7 +121,7 @@ class Shell:
         return shlex.quote(path if "/" in path else f"./{path}")
 
     def _path(self) -> str:
-        """PATH without the virtual environment that runs Ansible: `make` puts it there for its own commands only."""
+        """PATH without the virtual environment that runs Ansible: ``make`` puts it there for its own commands only."""
         entries = self.environment.get("PATH", "").split(os.pathsep)
         activated = self.environment.get("VIRTUAL_ENV", "")
         if not self.virtual or (activated and _same(Path(activated), self.prefix)):

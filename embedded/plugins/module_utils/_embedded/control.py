@@ -90,16 +90,17 @@ class Cluster:
         """Everything that is needed is there, before anything is written."""
         for module in ("cryptography", "supervisor"):
             if importlib.util.find_spec(module) is None or (module == "cryptography" and not HAS_CRYPTOGRAPHY):
-                msg = f"{sys.executable} has no Python package '{module}': install it there (pip install {module})."
-                raise SuperviseError(msg)
+                raise SuperviseError(
+                    f"{sys.executable} has no Python package '{module}': install it there (pip install {module})."
+                )
         for name in parts.BINARIES:
             path = self.wish.tools.get(name)
             if not path or not os.access(path, os.X_OK):
-                msg = f"tools has no executable '{name}' ({path or 'no path'}): run llmops.embedded.tools first."
-                raise SuperviseError(msg)
+                raise SuperviseError(
+                    f"tools has no executable '{name}' ({path or 'no path'}): run llmops.embedded.tools first."
+                )
         if self.wish.stand_ins and not (Path(self.wish.stand_ins) / "stand_ins").is_dir():
-            msg = f"stand_ins: {self.wish.stand_ins} does not hold the package stand_ins."
-            raise SuperviseError(msg)
+            raise SuperviseError(f"stand_ins: {self.wish.stand_ins} does not hold the package stand_ins.")
 
     def _would_start(self) -> dict[str, Any]:
         running = self.supervisor.running()

@@ -31,8 +31,7 @@ def seconds(duration: str) -> float:
     """Seconds of a Go duration, e.g. ``1m30s`` or ``200ms``. Raises ValueError."""
     parts = _DURATION.findall(duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
-        msg = f"{duration!r} is not a duration"
-        raise ValueError(msg)
+        raise ValueError(f"{duration!r} is not a duration")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
