@@ -32,7 +32,7 @@ options:
     elements: dict
     default: []
   user:
-    description: For the other parts, the user whose key they carry, or the probe's id.
+    description: For the other parts, the user whose key they bear, or the probe's id.
     type: str
     default: ""
   expected:

@@ -16,7 +16,7 @@ description:
     new key; the one before it stays valid for O(grace) and is removed by the first run after that, of this module or
     of M(llmops.maas.api_key_rotation).
   - A key that was rotated stays as it is, also when O(value) still names the one that it had at first.
-  - Keys that were made by hand are adopted when they have the O(key_labels); a warning says which.
+  - Keys that were made by hand are adopted when they bear the O(key_labels); a warning says which.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._api_keys.delivery
@@ -39,7 +39,7 @@ options:
     required: true
   name:
     description:
-      - Name of the key, for users that have several. The first Secret has this name; later ones use it as a prefix.
+      - Name of the key, for users that have several. The first Secret bears it, later ones begin with it.
       - Default is C(api-key-<user>); for O(state=absent) and O(state=disabled) all keys of the user.
     type: str
   state:

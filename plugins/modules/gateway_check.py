@@ -15,7 +15,7 @@ description:
     expected one. An answer 200 is also looked into, for whether it is what the kind of request asks for.
   - Expected statuses are those given, never derived from any policy.
   - API keys are read from their Secrets when they are needed. No result, log or error holds one.
-  - Changes nothing; the requests count as those of the users whose keys they carry.
+  - Changes nothing; the requests count as those of the users whose keys they bear.
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
@@ -110,13 +110,13 @@ options:
         default: []
       credentials:
         description:
-          - Which credential the request carries. A key, none, a key that nobody has, or a valid key after a wrong word.
+          - Whether the request bears a key, none, one that nobody has, or a right one after a wrong word.
           - Or a token of the client of O(requests[].secret), or that token with another signature.
         type: str
         choices: [key, none, wrong_key, wrong_prefix, token, tampered_token]
         default: key
       user:
-        description: User whose newest key the request carries; found by the Secret's annotation and labels.
+        description: User whose newest key the request bears; found by the Secret's annotation and labels.
         type: str
         default: ""
       secret:
@@ -238,7 +238,7 @@ results:
       description: Status of the answer, V(no answer), V(no key), or for a burst how many of each.
       type: str
     passed:
-      description: Whether both are the same, and the answer is as expected.
+      description: Whether both are the same, and the answer is a right one.
       type: bool
     reason:
       description: Why not, or a remark.

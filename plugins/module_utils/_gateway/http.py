@@ -30,12 +30,12 @@ _CONNECTIONS = 16
 
 
 class GatewayError(Exception):
-    """The Gateway cannot be asked at all; the message names the option and the fix."""
+    """The Gateway cannot be asked at all; the message names the option and the mend."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer. ``status`` is 0 when none came, and ``error`` then says why; ``seconds`` is the time it took."""
+    """What came back. `status` is 0 when nothing did, and `error` then says why; `seconds` is the time it took."""
 
     status: int
     seconds: float
@@ -46,9 +46,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Trust:
-    """Which certificates are accepted. ``ca_file`` replaces the system's CAs, ``ca_data`` (PEM) is trusted beside
-    them.
-    """
+    """Which certificates are accepted. `ca_file` replaces the system's CAs, `ca_data` (PEM) is trusted beside them."""
 
     ca_file: str = ""
     ca_data: str = ""
@@ -71,7 +69,7 @@ class Trust:
 
 
 class Gateway:
-    """A connection to one Gateway. ``send`` may be called from several threads at once."""
+    """A connection to one Gateway. `send` may be called from several threads at once."""
 
     def __init__(self, url: str, host: str, *, timeout: float, trust: Trust | None = None) -> None:
         """

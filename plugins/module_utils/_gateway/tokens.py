@@ -57,7 +57,7 @@ class Tokens:
 
 
 def tampered(token: str) -> str:
-    """The token with another signature of the same length. It reveals as much as the token itself."""
+    """The token with another signature of the same length. It tells as much as the token itself."""
     start, _dot, signature = token.rpartition(".")
     changed = f"{start}.{'A' if signature[:1] != 'A' else 'B'}{signature[1:]}"
     hide(changed)

@@ -27,7 +27,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clo
 
 
 class KeepError(Exception):
-    """What was asked for cannot be had; the message names the key and the fix."""
+    """What was asked for cannot be had; the message names the key and the mend."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 """The values of API keys: making them, judging given ones, and naming them without showing them.
 
 A generated key reads ``maas_<key id>_<secret>``: the prefix lets secret scanners recognise a leaked one, the key id
-says which Secret it is (it is no secret: it is a label there), and the rest is 256 bits from the system's generator.
+tells which Secret it is (it is no secret: it is a label there), and the rest is 256 bits from the system's generator.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def random_id() -> str:
 
 
 def fingerprint(value: str) -> str:
-    """Twelve digits that distinguish one key from another. Too few to confirm a guess among all keys there could be."""
+    """Twelve digits that tell one key from another. Too few to confirm a guess among all keys there could be."""
     return hmac.new(b"llmops.maas api key", as_bytes(value), hashlib.sha256).hexdigest()[:12]
 
 
@@ -69,7 +69,7 @@ def entropy_bits(value: str) -> float:
 def check_given(value: str, where: str, *, allow_weak: bool) -> None:
     """Refuse a given key that cannot be sent or could be guessed.
 
-    :raises KeyValueError: with what is wrong and the fix.
+    :raises KeyValueError: with what is wrong and the mend.
     """
     if not _ALLOWED.fullmatch(value) or len(value) > LONGEST_GIVEN:
         raise KeyValueError(
@@ -78,8 +78,8 @@ def check_given(value: str, where: str, *, allow_weak: bool) -> None:
         )
     if allow_weak:
         return
-    fix = "leave it out to have one generated, or set allow_weak for a demonstration"
+    mend = "leave it out to have one generated, or set allow_weak for a demonstration"
     if len(value) < SHORTEST_GIVEN:
-        raise KeyValueError(f"{where}: the key has fewer than {SHORTEST_GIVEN} characters; {fix}")
+        raise KeyValueError(f"{where}: the key has fewer than {SHORTEST_GIVEN} characters; {mend}")
     if entropy_bits(value) < LEAST_BITS:
-        raise KeyValueError(f"{where}: the key can be guessed, for its characters repeat too much; {fix}")
+        raise KeyValueError(f"{where}: the key can be guessed, for its characters repeat too much; {mend}")

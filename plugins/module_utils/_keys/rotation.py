@@ -57,7 +57,7 @@ PLANNED, DONE, WAITING, FAILED, NOT_STARTED, KEPT = "planned", "done", "waiting"
 
 
 class StepError(Exception):
-    """A step that cannot go on; the message names the key and the fix."""
+    """A step that cannot go on; the message names the key and the mend."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Rotation:
                 _fail(row, clashes[row.step.key.uid])
 
     def _strangers(self, keys: Sequence[Key]) -> list[Key]:
-        """Keys that were made otherwise and that the AuthPolicy accepts; those without a user are only reported."""
+        """Keys that were made otherwise and that the AuthPolicy accepts; those without a user are only told."""
         found = [key for key in keys if not key.managed and key.selected]
         nameless = [key.name for key in found if not key.identity.user]
         if nameless:

@@ -23,7 +23,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.record impo
 
 _POLL_FIRST = 0.05
 _POLL_MOST = 1.0
-# Why check mode cannot say whether they go.
+# Why check mode cannot tell whether they go.
 _MAY_STAY = "whether objects go", "finalizers may hold them"
 
 

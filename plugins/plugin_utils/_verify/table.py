@@ -26,7 +26,7 @@ _FIELDS = {"group", "model", "kind", "expected"}
 
 
 class TableError(ValueError):
-    """A table of expected statuses that cannot be used; the message names the variable, the entry and the fix."""
+    """A table of expected statuses that cannot be used; the message names the variable, the entry and the mend."""
 
 
 def access(
@@ -101,7 +101,7 @@ def paths(models: Sequence[Mapping[str, Any]], user: str, host: str) -> list[Row
 
 
 def credentials(models: Sequence[Mapping[str, Any]], user: str, expected: Mapping[str, int], host: str) -> list[Row]:
-    """Requests that carry no key or a wrong one, for each model."""
+    """Requests that bear no key or a wrong one, for each model."""
     rows = []
     for model in models:
         kind = MAIN[model["task"]]

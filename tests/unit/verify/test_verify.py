@@ -237,7 +237,7 @@ def stream(*chunks: Any) -> bytes:
             "",
             "granite answered",
         ),
-        ("chat", {"model": "qwen", "choices": [{"message": {"content": "a"}}]}, "", "reports no usage"),
+        ("chat", {"model": "qwen", "choices": [{"message": {"content": "a"}}]}, "", "tells no usage"),
         ("chat", b"<html>", "", "no chat completion"),
         ("completion", {"model": "qwen", "choices": [{"text": "a"}], "usage": USAGE}, "", ""),
         ("completion", {"model": "qwen", "choices": []}, "", "no completion"),
