@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: platform_summary
-short_description: What is there of the platform, and commands that go on from there
+short_description: What the platform has, and commands to try next
 version_added: 0.1.0
 description:
   - Says where the Gateway is, which models are ready, and whose keys there are.
-  - Ends with commands that work as they are printed in the shell that started Ansible; a program that is found in
-    Ansible's own virtual environment alone is named by its path.
+  - Ends with commands that work as printed in the shell that started Ansible; a program that only Ansible's own virtual
+    environment has is named by its path.
 options:
   _input:
     description:
@@ -21,8 +21,8 @@ options:
   platform:
     description:
       - Variables of the role C(llmops.maas.maas), without their prefix. C(namespace), C(gateway_name), C(hostnames) and
-        C(models), which is the catalogue, have to be there.
-      - Further ones are C(users), C(groups), C(auth_mode), C(key_prefix), C(keys_namespace), C(keycloak) with
+        C(models), which is the catalogue, are required.
+      - The others are C(users), C(groups), C(auth_mode), C(key_prefix), C(keys_namespace), C(keycloak) with
         C(namespace) and C(clients), C(issuer_url), C(embedded), C(missing), C(kubeconfig), C(context), C(in_cluster),
         C(gateway_url), C(gateway_ca_cert), C(gateway_validate_certs), C(tls_secret), C(issuer_type) and
         C(local_port).

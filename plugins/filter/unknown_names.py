@@ -17,12 +17,12 @@ options:
     elements: str
     required: true
   known:
-    description: Names that mean something.
+    description: Names that are known.
     type: list
     elements: str
     required: true
   removed:
-    description: Names that meant something once, each with what to use instead.
+    description: Names of earlier versions, each with what to use instead.
     type: dict
     default: {}
 """
