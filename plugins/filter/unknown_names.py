@@ -17,12 +17,12 @@ options:
     elements: str
     required: true
   known:
-    description: Names that are known.
+    description: Names that mean something.
     type: list
     elements: str
     required: true
   removed:
-    description: Names of earlier versions, each with what to use instead.
+    description: Names that meant something once, each with what to use instead.
     type: dict
     default: {}
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: wrong_booleans
-short_description: Find values that must be booleans and are not
+short_description: Find values that have to be booleans and are none
 version_added: 0.1.0
 description:
   - Gives one message for each variable, or field of a variable, that has type C(bool) in an argument spec and whose
@@ -18,7 +18,7 @@ options:
     required: true
   options:
     description:
-      - What must be a boolean, as the lookup P(llmops.maas.boolean_options#lookup) gives it. Other variables are not
+      - What has to be a boolean, as the lookup P(llmops.maas.boolean_options#lookup) gives it. Other variables are not
         looked at.
     type: dict
     required: true
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - One message per wrong value, with its place, such as C(maas_models[0] (qwen3).enabled). Empty when there is none.
+    - One message per wrong value, with its place, such as C(maas_models[0] (qwen3).enabled). Empty when all are right.
   type: list
   elements: str
 """
