@@ -70,22 +70,42 @@ TYPING := .cache/typing/ansible_collections/llmops
 test: lint unit range integration molecule ## Run every check and test
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Style, types, Ansible and documentation
+lint: style types ansible changelog ## Style, types, Ansible, documentation and changelog
+
+.PHONY: style
+style: $(VENV)/.dev ## Style of Python
 	@echo ">> ruff"
 	@ruff check .
 	@ruff format --check --quiet .
+	@python tests/tools/house_style.py
+
+.PHONY: types
+types: $(VENV)/.dev ## Types of Python
 	@echo ">> mypy"
 	@mkdir -p $(TYPING) && ln -sfn $(CURDIR) $(TYPING)/maas && ln -sfn $(CURDIR)/embedded $(TYPING)/embedded
 	@mypy -p ansible_collections.llmops.maas.plugins
 	@mypy -p ansible_collections.llmops.embedded.plugins
 	@MYPYPATH=embedded/roles/embedded_cluster/files mypy -p stand_ins
 	@mypy -p benchmarks
+
+.PHONY: ansible
+ansible: $(VENV)/.dev ## Playbooks, roles and the documentation of plugins
 	@echo ">> ansible-lint"
 	@ansible-lint
-	@echo ">> documentation and changelog"
+	@echo ">> documentation"
 	@antsibull-docs lint-collection-docs --plugin-docs .
 	@antsibull-docs lint-collection-docs --plugin-docs embedded
+
+.PHONY: changelog
+changelog: $(VENV)/.dev ## Changelog, and whether this change has a fragment
+	@echo ">> changelog"
 	@antsibull-changelog lint
+	@python tests/tools/changelog_fragments.py
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Write READMEs of roles and the changelog's lists of plugins anew
+	@python tests/tools/role_readmes.py
+	@python tests/tools/changelog_plugins.py
 
 .PHONY: unit
 unit: $(VENV)/.dev ## Tests that need no server

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Benchmarks of the collection against kubectl and kubernetes.core: `python -m benchmarks`, see docs/benchmarks.md."""
+"""Benchmarks of the collection against kubectl and kubernetes.core: ``python -m benchmarks``, see
+docs/benchmarks.md.
+"""
 
 from __future__ import annotations
 

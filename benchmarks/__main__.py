@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Command line: `python -m benchmarks --cases apply-no-change,wait-latency`."""
+"""Command line: ``python -m benchmarks --cases apply-no-change,wait-latency``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     arguments = options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    # So that servers are also stopped when the benchmark is told to end.
+    # So that servers are also stopped when the benchmark is asked to end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     functions = chosen(arguments.cases)
     sizes = frozenset(int(size) for size in arguments.sizes.split(",") if size)

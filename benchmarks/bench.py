@@ -38,7 +38,7 @@ Build = Callable[[Path], Command]
 class Sample:
     """One run of one peer. What was not looked at is None.
 
-    `seconds` is from the start of the command to its end, `task_seconds` what a playbook's tasks took of it.
+    ``seconds`` is from the start of the command to its end, ``task_seconds`` what a playbook's tasks took of it.
     """
 
     seconds: float | None = None
@@ -91,7 +91,7 @@ class Bench:
         return Command(tuple(str(part) for part in argv), directory, self.environment())
 
     def playbook(self, name: str, tasks: Sequence[Mapping[str, Any]], kubeconfig: Path, **play: Any) -> Command:
-        """`ansible-playbook` with these tasks on localhost."""
+        """``ansible-playbook`` with these tasks on localhost."""
         directory = self.folder(name)
         connection = {"kubeconfig": str(kubeconfig)}
         content = {
@@ -114,7 +114,7 @@ class Bench:
         return dataclasses.replace(command, environment={**command.environment, **enabled})
 
     def alone(self, _kubeconfig: Path) -> Command:
-        """`ansible-playbook` with a task that does nothing: what every playbook costs."""
+        """``ansible-playbook`` with a task that does nothing: what every playbook costs."""
         return self.playbook("alone", [{"ansible.builtin.ping": {}}], _kubeconfig)
 
 
@@ -123,7 +123,7 @@ def contest(
 ) -> dict[str, list[Sample]]:
     """Run all peers in turn, each round beginning with another one.
 
-    The first round is not timed: bytes and memory are looked at (`once(peer, True)`), and files become cached.
+    The first round is not timed: bytes and memory are looked at (``once(peer, True)``), and files become cached.
     """
     samples: dict[str, list[Sample]] = {peer: [] for peer in peers}
     for number in range(runs + 1):
@@ -139,7 +139,7 @@ def contest(
 def measure(server: ApiServer, build: Build, *, counting: bool, prime: bool = False) -> Sample:
     """Run a peer once against a server: timed with its requests, or untimed with bytes and peak memory.
 
-    `prime` lets the peer fill its caches for that address first.
+    ``prime`` lets the peer fill its caches for that address first.
     """
     if not counting:
         audit = Audit(server.audit_log)

@@ -16,7 +16,7 @@ CHUNK = 65536
 
 
 class Forwarder:
-    """Passes TCP connections on to a loopback port, TLS and all; `sent` counts what clients sent."""
+    """Passes TCP connections on to a loopback port, TLS and all; ``sent`` counts what clients sent."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -26,7 +26,7 @@ class Forwarder:
         self.sent = 0
 
     def serve(self) -> None:
-        """Accept connections until `close`."""
+        """Accept connections until ``close``."""
         while True:
             try:
                 client, _address = self._listener.accept()

@@ -37,7 +37,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished command. `peak_mb` is that of its largest worker (see `is_worker`), in MiB, 0 when not sampled."""
+    """A finished command. ``peak_mb`` is that of its largest worker (see ``is_worker``), in MiB, 0 when not sampled."""
 
     seconds: float
     code: int

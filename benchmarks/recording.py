@@ -49,7 +49,7 @@ class Task:
 class Content:
     """Files that hold what site.yml installs: namespaces and CRDs, and all the rest, one of each per bundle.
 
-    `left_out` names the objects that an API server without controllers refuses.
+    ``left_out`` names the objects that an API server without controllers refuses.
     """
 
     definitions: Path
@@ -100,7 +100,7 @@ def rehearsed_site(bench: Bench, kubeconfig: Path, **variables: Any) -> list[Tas
 
 
 def manifests_of(task: Task) -> list[Manifest]:
-    """The objects that a task of the module `manifests` sends, after all its transformations."""
+    """The objects that a task of the module ``manifests`` sends, after all its transformations."""
     arguments = task.arguments
     sources = [*definition_sources(arguments["definitions"]), *file_sources(arguments["files"])]
     found = read_sources(sources, Transformation(arguments))

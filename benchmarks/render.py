@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes docs/benchmarks.md from the results file alone: `python -m benchmarks.render RESULTS PAGE`."""
+"""Makes docs/benchmarks.md from the results file alone: ``python -m benchmarks.render RESULTS PAGE``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CASES = {
     "site-no-change": "A second run of `site.yml` on the embedded cluster with the real controllers. The peers do the "
     "same applies and waits, on the files that the roles render; they leave out what else `site.yml` does: checks of "
     "variables, cluster and rights, generated credentials, the summary, waits that look into JSON in a string (for "
-    "what Kuadrant told the Gateway), and (not in *cluster given*) the upkeep of the embedded cluster.",
+    "what the Gateway got from Kuadrant), and (not in *cluster given*) the upkeep of the embedded cluster.",
     "wait-latency": "Time from the beginning of the write that makes the last InferenceService ready until the wait "
     "returns. *ours* and *kubernetes.core* (which looks every 5 s) are whole runs of ansible-playbook, to their end. "
     "The write comes at moments spread evenly over 15 s.",

@@ -17,7 +17,7 @@ from benchmarks.machine import machine, versions
 
 @dataclass(frozen=True)
 class Results:
-    """`{"machine": {...}, "versions": {...}, "results": [row, ...]}`; rows are those of `bench.row`."""
+    """``{"machine": {...}, "versions": {...}, "results": [row, ...]}``; rows are those of ``bench.row``."""
 
     path: Path
 

@@ -42,7 +42,7 @@ def api_server(work: Path) -> Iterator[ApiServer]:
 
 
 def settle(pids: Sequence[int], busy: float = 0.15) -> None:
-    """Wait until these processes use less than `busy` cores: a server still has work to do after many changes."""
+    """Wait until these processes use less than ``busy`` cores: a server still has work to do after many changes."""
     deadline = time.monotonic() + SETTLE_SECONDS
     quiet = 0
     before = cpu_seconds(pids)
@@ -87,7 +87,7 @@ class Audit:
         self._position = 0
 
     def new(self) -> list[str]:
-        """`verb URI` of every request of the clients since the last call."""
+        """``verb URI`` of every request of the clients since the last call."""
         found = []
         for event in self._events():
             name = event["auditID"]

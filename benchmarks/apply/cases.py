@@ -78,13 +78,13 @@ def apply_no_change(bench: Bench) -> list[dict[str, Any]]:
 
 
 def alone(bench: Bench, *, counting: bool) -> Sample:
-    """`ansible-playbook` with a task that does nothing; it talks to no server."""
+    """``ansible-playbook`` with a task that does nothing; it talks to no server."""
     run = execute(bench.alone(bench.work), sample=counting).check()
     return Sample(peak_mb=run.peak_mb) if counting else Sample(seconds=run.seconds)
 
 
 def changes(output: str) -> bool:
-    """Whether a playbook reports a change; kubectl's output is never looked at, for it does not tell."""
+    """Whether a playbook reports a change; kubectl's output is never looked at, for it does not say."""
     return "changed=" in output and "changed=0" not in output
 
 

@@ -18,7 +18,7 @@ APPLY = "kubectl apply --server-side --force-conflicts"
 
 @dataclass(frozen=True)
 class Files:
-    """What to apply. `definitions` (namespaces and CRDs) come first; there may be none."""
+    """What to apply. ``definitions`` (namespaces and CRDs) come first; there may be none."""
 
     objects: Path
     definitions: Path | None = None

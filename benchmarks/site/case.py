@@ -41,13 +41,13 @@ def tools() -> dict[str, str]:
 
 @dataclass
 class Site:
-    """The platform as `make deploy` installs it, in a directory of the benchmark's own."""
+    """The platform as ``make deploy`` installs it, in a directory of the benchmark's own."""
 
     bench: Bench
     deployment: Deployment
 
     def command(self, **variables: Any) -> Command:
-        """`ansible-playbook site.yml` for this cluster."""
+        """``ansible-playbook site.yml`` for this cluster."""
         extra = {
             "embedded_cluster_name": self.deployment.name,
             "embedded_cluster_controllers": CONTROLLERS,

@@ -22,7 +22,7 @@ from benchmarks.recording import Task, manifests_of, write_file
 
 @dataclass(frozen=True)
 class Apply:
-    """Apply a file; `rehearse` means as a dry run."""
+    """Apply a file; ``rehearse`` means as a dry run."""
 
     name: str
     path: Path
@@ -110,7 +110,7 @@ def apply_step(name: str, path: Path, manifests: Sequence[Manifest], task: Task)
 
 
 def manifests_without_others(task: Task) -> list[Manifest]:
-    """The task's objects without the fields that it leaves to others once the object is there (`create_only`)."""
+    """The task's objects without the fields that it leaves to others once the object is there (``create_only``)."""
     manifests = manifests_of(task)
     for manifest in manifests:
         left = [item for item in task.arguments["create_only"] if matches(item, manifest.kind, manifest.name)]
@@ -123,7 +123,7 @@ def manifests_without_others(task: Task) -> list[Manifest]:
 
 
 def drop(value: Any, parts: list[str]) -> None:
-    """Remove a field; `*` stands for every item of a list."""
+    """Remove a field; ``*`` stands for every item of a list."""
     if parts[0] == "*":
         for item in value if isinstance(value, list) else []:
             drop(item, parts[1:])

@@ -104,7 +104,7 @@ def until_served(server: ApiServer) -> None:
 
 
 def one_wait(bench: Bench, server: ApiServer, services: Services, peer: str, *, pause: float, timed: bool) -> Sample:
-    """Start a wait, let it arrive, write the status `pause` seconds later, and see how long it takes to return."""
+    """Start a wait, let it arrive, write the status ``pause`` seconds later, and see how long it takes to return."""
     services.begin()
     audit = Audit(server.audit_log)
     audit.new()

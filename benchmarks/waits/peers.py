@@ -25,7 +25,7 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Target:
-    """What to wait for: every InferenceService of a namespace; `names` are theirs."""
+    """What to wait for: every InferenceService of a namespace; ``names`` are theirs."""
 
     kubeconfig: Path
     namespace: str

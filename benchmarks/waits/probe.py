@@ -4,7 +4,7 @@
 
 """Runs the module inference_service_wait itself and notes when its wait returned.
 
-`python -m benchmarks.waits.probe FILE`; the module's arguments come as JSON on standard input, as from Ansible. FILE
+``python -m benchmarks.waits.probe FILE``; the module's arguments come as JSON on standard input, as from Ansible. FILE
 then holds the time in seconds since the epoch.
 """
 

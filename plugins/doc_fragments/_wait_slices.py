@@ -10,13 +10,13 @@ class ModuleDocFragment:
 options:
   fail_fast:
     description:
-      - Whether to end as soon as one of the objects has failed for good. All objects are reported in any case.
+      - Whether to end as soon as one of the objects has failed for good. All objects are reported either way.
       - With V(false) the wait goes on until each of the others is ready or has failed too.
     type: bool
     default: true
   controller_grace:
     description:
-      - Seconds that an object may be without a status, or have one of an older generation only, before its controller
+      - Seconds that an object may be without a status, or have only that of an older generation, before its controller
         is looked at. V(0) never looks.
       - The wait for it ends when no namespace has the controller's Deployment, when that asks for no replicas, or when
         its Pods cannot start. A Deployment that is being rolled out, or whose Pods pull images, gets its time. One that
@@ -24,9 +24,9 @@ options:
         as it may take to elect a new leader.
       - Objects that do not exist are treated in the same way when it is known what they are made from, as the
         StatefulSet of a Prometheus, the Deployment of a Gateway or the Secret of a Certificate.
-      - Known are the controllers of cert-manager, Istio, KServe, Kuadrant with Authorino and Limitador, and Prometheus.
-        They are looked for by the names and images of their Deployments in all namespaces, which takes the right to
-        list Deployments and Pods; without it the wait just goes on.
+      - The controllers of cert-manager, Istio, KServe, Kuadrant with Authorino and Limitador, and Prometheus are known.
+        They are found by the names and images of their Deployments in all namespaces, which needs the right to list
+        Deployments and Pods; without it the wait just continues.
     type: float
     default: 10
   slice_seconds:
@@ -36,7 +36,7 @@ options:
     type: float
     default: 0
   slice_early:
-    description: Whether a slice may end early when there is something to tell. Set by the action plugin.
+    description: Whether a slice may end early when there is something to report. Set by the action plugin.
     type: bool
     default: true
   resume:

@@ -9,7 +9,7 @@ short_description: Make the listeners of the Gateway, and find those that serve 
 version_added: 0.1.0
 description:
   - Makes a listener for http for each host name, and one for https where there is a certificate.
-  - With https, models are served there alone, unless V(allow) is asked for. Requests for http are then redirected or
+  - With https, models are served over https only, unless O(plain_http=allow). Requests for http are redirected or
     refused.
 options:
   _input:
@@ -22,7 +22,7 @@ options:
     type: str
     default: ""
   plain_http:
-    description: What becomes of http where there is https, see C(maas_plain_http) of the role C(llmops.maas.maas).
+    description: What happens to http where there is https, see C(maas_plain_http) of the role C(llmops.maas.maas).
     type: str
     choices: [redirect, refuse, allow]
     default: redirect

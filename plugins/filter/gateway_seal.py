@@ -13,7 +13,7 @@ description:
     credentials before the backend.
   - Requests are admitted by the header C(x-maas-user), which every AuthPolicy has to add to a request that it lets
     through.
-  - It is made of what Envoy 1.34 and later has, which is that of Istio 1.26.
+  - It uses filters of Envoy 1.34, which Istio 1.26 has, and later.
 options:
   _input:
     description: C(namespace) and C(name) of the Gateway.

@@ -8,8 +8,8 @@ name: gateway_url
 short_description: Address at which a Gateway can be reached from here
 version_added: 0.1.0
 description:
-  - The address of the Gateway's Service where that is on this machine, else that of the
-    Gateway's status; with the port of its first listener for https, or for http where there is none.
+  - The address of the Gateway's Service if that is on this machine, otherwise that of the
+    Gateway's status; with the port of its first listener for https, or for http if there is none.
 options:
   _input:
     description: The Gateway.

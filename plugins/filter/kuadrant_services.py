@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: kuadrant_services
-short_description: Find what a gateway was told about Authorino and Limitador
+short_description: Find what a gateway knows of Authorino and Limitador
 version_added: 0.1.0
 description:
   - Reads the configuration of Kuadrant's filter out of the EnvoyFilters of a gateway, and gives the services that it

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: platform_summary
-short_description: What is there of the platform, and commands that go on from there
+short_description: What the platform has, and commands to try next
 version_added: 0.1.0
 description:
   - Says where the Gateway is, which models are ready, and whose keys there are.
-  - Ends with commands that work as they are printed in the shell that started Ansible; a program that is found in
-    Ansible's own virtual environment alone is named by its path.
+  - Ends with commands that work as printed in the shell that started Ansible; a program that only Ansible's own virtual
+    environment has is named by its path.
 options:
   _input:
     description:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unlisted_keys
-short_description: Find API keys that the inventory does not name any more
+short_description: Find API keys that the inventory no longer names
 version_added: 0.1.0
 description:
-  - Of the keys that this collection looks after, gives those that are neither of one of O(users) nor in O(listed).
+  - Of the keys that this collection manages, gives those that neither belong to one of O(users) nor are in O(listed).
   - Names that YAML reads as numbers are the same as their text.
 options:
   _input:
@@ -17,7 +17,7 @@ options:
     elements: dict
     required: true
   users:
-    description: Users all of whose keys stay, see C(maas_users) of the role C(llmops.maas.maas).
+    description: Users whose keys all stay, see C(maas_users) of the role C(llmops.maas.maas).
     type: list
     elements: dict
     default: []
@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Those of the keys, as they were given.
+  description: The keys that were found, as given.
   type: list
   elements: dict
 """

@@ -47,7 +47,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what came
+- name: Show the answers
   llmops.maas.report:
     lines: "{{ (checked.results | llmops.maas.verify_report(['access'], 'http://127.0.0.1:8000', 'localhost')).lines }}"
 """

@@ -102,7 +102,7 @@ api_keys:
       description: Name of the Secret of the newer key.
       type: str
     fingerprint:
-      description: Twelve digits that tell it from other keys.
+      description: Twelve digits that distinguish it from other keys.
       type: str
 counts:
   description: Number of keys by state.

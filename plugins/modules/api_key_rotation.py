@@ -16,7 +16,7 @@ description:
     it is refused.
   - All state is on the Secrets. A run that is killed at any point is completed by the next one; two runs at once make
     one new key for each old one.
-  - Keys that were made by hand are adopted when they bear the O(key_labels); a warning says which.
+  - Keys that were made by hand are adopted when they have the O(key_labels); a warning says which.
   - Keys that are disabled, that have expired, or whose predecessor is still in its grace period are left as they are.
   - A key that no header can carry, such as one that ends in a line end, is named in a warning and rotated. That the old
     one is refused then needs no proof.
@@ -185,7 +185,7 @@ api_keys:
       description: Whether this run deleted the old key.
       type: bool
     error:
-      description: What went wrong, and the mend.
+      description: What went wrong, and the fix.
       type: str
 counts:
   description: Numbers of keys.

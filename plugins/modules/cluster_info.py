@@ -11,9 +11,9 @@ module: cluster_info
 short_description: Look at a cluster before something is installed on it, or after
 version_added: 0.1.0
 description:
-  - Gives what a preflight check has to know, with a handful of requests.
-  - These are the version of the API server, who asks and what they may not do, storage classes, GPUs, and API groups.
-  - With O(resources) it also reads objects, for a summary of what is there.
+  - Returns what a preflight check needs to know, with a handful of requests.
+  - That is the version of the API server, the caller and what they may not do, storage classes, GPUs, and API groups.
+  - With O(resources) it also reads objects, for a summary.
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
@@ -93,7 +93,7 @@ version:
   returned: success
   sample: 1.34.4
 user:
-  description: Who the API server takes the caller for.
+  description: Name of the caller, as the API server sees it.
   type: str
   returned: success
   sample: kubernetes-admin
@@ -113,7 +113,7 @@ default_storage_class:
   type: str
   returned: success
 nodes:
-  description: Number of nodes that take Pods.
+  description: Number of nodes on which Pods can be scheduled.
   type: int
   returned: success
 gpus:
@@ -127,7 +127,7 @@ api_groups:
   returned: success
 resources:
   description:
-    - The objects of each entry of O(resources), in its order; none where the cluster does not have the kind.
+    - The objects of each entry of O(resources), in the same order; none for a kind that the cluster does not have.
     - Without their C(managedFields).
   type: list
   elements: list

@@ -156,7 +156,7 @@ services:
       type: str
       sample: "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
     hint:
-      description: What would mend it.
+      description: What would fix it.
       type: str
     pod:
       description: The Pod in which it was seen.

@@ -12,8 +12,8 @@ short_description: Keep ports of this machine forwarded to Services
 version_added: 0.1.0
 description:
   - Runs C(kubectl port-forward) for each Service, on C(127.0.0.1) only, supervised by a C(supervisord) of its own.
-    One that ends, as when its Pod is replaced, is started again.
-  - A port that another program listens on is refused with the name and id of that process, before anything has changed.
+    One that ends, for example because its Pod was replaced, is started again.
+  - If another program listens on a port, the task names that process and its id, and fails before anything has changed.
 author:
   - llmops.maas contributors (@llmops)
 requirements:
@@ -37,8 +37,8 @@ options:
     default: default
   state:
     description:
-      - V(started) has just the O(forwards) running, and mends what a reboot or a killed process left.
-      - V(stopped) ends all of the set and removes its files.
+      - V(started) makes sure that exactly the O(forwards) run, and repairs what a reboot or a killed process left.
+      - V(stopped) ends all forwards of the set and removes its files.
       - V(restarted) does both.
       - V(status) only looks.
     type: str
@@ -71,11 +71,11 @@ options:
         type: int
         required: true
   timeout:
-    description: Seconds until the ports must be open. What is not open then is reported as dead.
+    description: Seconds within which the ports must be open. Forwards whose port is not are reported as dead.
     type: int
     default: 15
 notes:
-  - The cluster has to be given by a kubeconfig file, which C(kubectl) reads as well.
+  - The cluster must be given by a kubeconfig file, because C(kubectl) reads it as well.
 """
 
 EXAMPLES = r"""
@@ -102,14 +102,14 @@ forwards:
       description: Name of the forward.
       type: str
     url:
-      description: Where it is reached.
+      description: Address at which it is reached.
       type: str
     target:
       description: Namespace, name and port of the Service.
       type: str
     state:
       description:
-        - V(forwarding) when a server answers through it, V(dead) when none does, V(stopped) when it is not there.
+        - V(forwarding) when a server answers through it, V(dead) when none does, V(stopped) when it does not run.
       type: str
     why:
       description: What is known about a dead one.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: report
-short_description: Print lines and tables as they are
+short_description: Print lines and tables as written
 version_added: 0.1.0
 description:
   - Prints plain lines and tables, at once, where M(ansible.builtin.debug) would show a list of quoted strings.
@@ -41,22 +41,22 @@ options:
     default: []
   unchecked:
     description:
-      - Things that this run cannot check in check mode, for the end of later reports. Nothing is printed then.
+      - Things that this run cannot check in check mode, for the end of later reports. Nothing is printed now.
       - Without check mode they are ignored.
     type: list
     elements: dict
     default: []
     suboptions:
       what:
-        description: What is not checked, in words that go on after "Not checked".
+        description: What is not checked, in words that follow "Not checked".
         type: str
         required: true
       why:
-        description: The reason, in words that go on after "because". Things with the same reason become one line.
+        description: The reason, in words that follow "because". Things with the same reason share a line.
         type: str
         required: true
       items:
-        description: What that is about, where it is many things.
+        description: The names of the things, if there are several.
         type: list
         elements: str
         default: []

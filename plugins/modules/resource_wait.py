@@ -128,7 +128,7 @@ EXAMPLES = r"""
         namespace: llm
         for: {conditions: {Accepted: "True"}}
 
-- name: Wait until Kuadrant has told the gateway about its services
+- name: Wait until Kuadrant has given the gateway its services
   llmops.maas.resource_wait:
     resources:
       - api_version: networking.istio.io/v1alpha3
@@ -197,7 +197,7 @@ resources:
       description: What is the matter, in words.
       type: str
     hint:
-      description: What would mend it, where that is known.
+      description: What would fix it, where that is known.
       type: str
     seconds:
       description: Seconds from the start of the wait until it was ready or had failed; of the whole wait if neither.
@@ -387,7 +387,7 @@ class Report:
         try:
             answer = self._kube.request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query) if labels else {}
         except KubeError:
-            # This is only to explain a failure; the failure is told all the same.
+            # This is only to explain a failure; the failure is reported all the same.
             return []
         return current_pods(answer.get("items") or [])
 

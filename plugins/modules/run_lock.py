@@ -12,7 +12,7 @@ short_description: Keep other runs out while this one changes the platform
 version_added: 0.2.0
 description:
   - Takes a lock in the cluster, a Lease that says who holds it, where, since when and with which playbook.
-  - A process of its own renews the lock while C(ansible-playbook) runs. When C(ansible-playbook) ends without releasing
+  - A separate process renews the lock while C(ansible-playbook) runs. When C(ansible-playbook) ends without releasing
     it, after a failed task, Ctrl-C or C(kill -9), that process releases the lock within a second and ends too.
   - When that process is killed as well, or the machine is gone, the lock goes stale. The next run takes it over, and
     warns.
@@ -40,7 +40,7 @@ options:
     type: str
     default: llmops-maas
   state:
-    description: Whether to take the lock or to give it up.
+    description: Whether to take the lock or to release it.
     type: str
     choices: [acquired, released]
     default: acquired
@@ -75,7 +75,7 @@ options:
     type: dict
     default: {}
   required:
-    description: Whether missing rights on Leases fail the task. With V(false) it warns and goes on without the lock.
+    description: Whether missing rights on Leases fail the task. With V(false) it warns and continues without the lock.
     type: bool
     default: true
   run:
@@ -110,7 +110,7 @@ notes:
   - Runs on the control node only, with C(connection=local).
   - The connection needs C(get), C(create), C(update) and C(delete) on C(leases) of C(coordination.k8s.io) in
     O(namespace).
-  - The same run may take the lock again. It is not counted; the first release gives it up.
+  - The same run may take the lock again. That is not counted; the first release gives it up.
   - Ages are measured by the API server's clock, so the clocks of control nodes may differ.
   - The C(async) keyword is not supported.
 author:
@@ -376,7 +376,7 @@ class Task:
         )
         if self._params["required"]:
             self._module.fail_json(msg=text[0].upper() + text[1:])
-        self._module.warn(f"This run goes on without a lock, for {text}.")
+        self._module.warn(f"This run continues without a lock, because {text}.")
         self._module.exit_json(**self._facts())
         raise AssertionError("exit_json ends the module")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the README and the pages in docs/ name is there: files, headings, playbooks, variables, modules."""
+"""What pages for people name is there: files, headings, playbooks, variables, modules."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "embedded" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "embedded" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-TARGET = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:^|`)make ((?:[a-z-]+ ?)+)", re.MULTILINE)
 VARIABLE = re.compile(r"(?<![\w/.-])maas_[a-z_0-9]+\b(?![/.-]\w|\()")
 STATS = re.compile(r"set_stats:\n\s+data:\n\s+(\w+):")
 PLUGIN = re.compile(r"\bllmops\.(maas|embedded)\.([a-z_]+)\b")
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them: lower case, dashes for spaces, no other punctuation."""
-    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(page.read_text("utf-8")))
+    headings = HEADING.findall(CODE_BLOCK.sub("", page.read_text("utf-8")))
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in plain}
 
 
@@ -62,7 +69,8 @@ def test_playbooks_exist(page: Path) -> None:
 @each_page
 def test_targets_of_make_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    assert set(TARGET.findall(page.read_text("utf-8"))) - targets == set()
+    named = {name for names in COMMAND.findall(page.read_text("utf-8")) for name in names.split()}
+    assert named - targets == set()
 
 
 @each_page
@@ -79,6 +87,14 @@ def test_plugins_and_roles_exist(page: Path) -> None:
     assert set(PLUGIN.findall(page.read_text("utf-8"))) - known == set()
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert [page for page in PAGES[1:] if f"({page.relative_to(ROOT)}" not in readme] == []
+def linked(index: Path) -> set[Path]:
+    links = (link.partition("#")[0] for link in LINK.findall(index.read_text("utf-8")))
+    return {(index.parent / link).resolve() for link in links if link}
+
+
+def test_every_page_is_linked_from_an_index() -> None:
+    """The README leads to the pages on the top level and in docs/, the index of a folder in docs/ to those in there."""
+    found = linked(ROOT / "README.md") | {ROOT / "README.md"}
+    for index in (ROOT / "docs").glob("*/README.md"):
+        found |= linked(index) | {index}
+    assert [page for page in PAGES if page not in found and ".github" not in page.parts] == []

@@ -49,5 +49,5 @@ def checkout() -> Path:
 
 
 def pytest_configure() -> None:
-    # A run that is told to end must still stop its servers: fixtures are torn down for an exception only.
+    # A run that is asked to end must still stop its servers: fixtures are torn down for an exception only.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -30,7 +30,7 @@ WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
 def find_binary(name: str) -> str:
-    """The binary from LLMOPS_MAAS_BIN, else from the newest directory of the tool cache. Raises with the mend."""
+    """The binary from LLMOPS_MAAS_BIN, else from the newest directory of the tool cache. Raises with the fix."""
     chosen = os.environ.get("LLMOPS_MAAS_BIN")
     if chosen:
         candidates = [Path(chosen) / name]
@@ -59,7 +59,7 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class ApiServer:
-    """A running pair of etcd and kube-apiserver under `directory`."""
+    """A running pair of etcd and kube-apiserver under ``directory``."""
 
     directory: Path
     port: int = 0
@@ -151,7 +151,7 @@ class ApiServer:
             return json.loads(answer.read())
 
     def audit(self, since: int = 0) -> list[dict[str, Any]]:
-        """Audit events from byte `since` of the log on. They are written before the answer is sent."""
+        """Audit events from byte ``since`` of the log on. They are written before the answer is sent."""
         with self.audit_log.open("rb") as log:
             log.seek(since)
             return [json.loads(line) for line in log.read().splitlines()]

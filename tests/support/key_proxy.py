@@ -23,7 +23,7 @@ CONFLICT = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason":
 
 
 class Proxy(ThreadingHTTPServer):
-    """Forwards to the API server of a kubeconfig, with its credentials. `harm(number, when)` is called around each
+    """Forwards to the API server of a kubeconfig, with its credentials. ``harm(number, when)`` is called around each
     write, numbered from 1; it may return an answer to give in place of the server's, or raise ConnectionAbortedError.
     """
 

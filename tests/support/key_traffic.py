@@ -17,7 +17,7 @@ from types import TracebackType
 
 @dataclass
 class Traffic:
-    """`current(user)` gives the key that the user's client has now. Several threads share the users between them."""
+    """``current(user)`` gives the key that the user's client has now. Several threads share the users between them."""
 
     address: tuple[str, int]
     hosts: list[str]

@@ -49,7 +49,7 @@ def until(what: str, condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 @dataclass
 class Started:
-    """A run of ansible-playbook under way. Its output goes to a pipe, as that of AWX and of a shell's `| tee`."""
+    """A run of ansible-playbook under way. Its output goes to a pipe, as that of AWX and of a shell's ``| tee``."""
 
     process: subprocess.Popen[str]
     end: Path
@@ -99,7 +99,7 @@ class Runs:
         return found
 
     def keepers(self) -> set[int]:
-        """Processes that renew the locks of these runs: they stay in the directory of theirs."""
+        """Processes that renew the locks of these runs: they stay in their directory."""
         found = set()
         for path in Path("/proc").glob("[0-9]*"):
             try:

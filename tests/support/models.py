@@ -36,7 +36,7 @@ def install_crd(server: Server) -> None:
 
 
 class Model:
-    """`create` makes the InferenceService, `deploy` its Deployment and Pod, `finish` writes what Ready needs."""
+    """``create`` makes the InferenceService, ``deploy`` its Deployment and Pod, ``finish`` writes what Ready needs."""
 
     def __init__(self, server: Server, name: str, namespace: str = NAMESPACE) -> None:
         self.server = server

@@ -34,7 +34,7 @@ odd_bytes = st.lists(st.sampled_from([*ODD, BYTE]), max_size=4).map("".join)
 
 @dataclass(frozen=True)
 class Odd:
-    """A value with strange parts around and between two parts that can be told in any text."""
+    """A value with strange parts around and between two parts that can be found in any text."""
 
     value: str
     cores: tuple[str, str]

@@ -48,7 +48,7 @@ def on_a_terminal(path: Path, **more: str) -> list[str]:
     while True:
         try:
             part = os.read(controller, 65536)
-        except OSError:  # how Linux tells that nobody holds the terminal any more
+        except OSError:  # how Linux reports that nobody holds the terminal any more
             break
         if not part:
             break

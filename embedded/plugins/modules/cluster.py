@@ -28,7 +28,7 @@ options:
   state:
     description:
       - V(started) makes the cluster if need be and waits until it works.
-        It also mends what a reboot or a killed process left.
+        It also repairs what a reboot or a killed process left.
       - V(stopped) ends every process of the cluster and keeps its files.
       - V(absent) also removes the files.
     type: str

@@ -14,8 +14,8 @@ description:
   - Go modules hold all files that a project publishes, so also its release manifests, its CRDs and its Helm charts.
   - C(mirror) in the cache is a link to the directory of the last run.
   - Fetches the modules, checks them against the go.sum files of O(source), renders the charts with C(helm template),
-    and writes one file per project into the cache. The directory's name depends on all that goes into it, so it is
-    made once.
+    and writes one file per project into the cache. The directory's name depends on everything that goes into it, so it
+    is made once.
 author:
   - llmops.maas contributors (@llmops)
 options:

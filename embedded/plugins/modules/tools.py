@@ -117,7 +117,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what is missing and how it would be had.
+    description: Says what is missing and how it would be obtained.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -159,7 +159,7 @@ tools:
       description: How long it took, or in check mode how long it is expected to take.
       type: float
 missing:
-  description: Optional tools that could not be had.
+  description: Optional tools that could not be obtained.
   returned: always
   type: list
   elements: dict
@@ -171,7 +171,7 @@ missing:
       description: Why, and what to do.
       type: str
 notes:
-  description: What was tried in vain.
+  description: What was tried without success.
   returned: always
   type: list
   elements: str
@@ -230,8 +230,9 @@ def select(tools: list[Tool], params: dict[str, Any]) -> list[Tool]:
     for option in ("only", "paths", "prefetch"):
         unknown = sorted(set(params[option]) - known)
         if unknown:
-            msg = f"{option} names {', '.join(unknown)}, which is none of the tools: {', '.join(sorted(known))}."
-            raise SuperviseError(msg)
+            raise SuperviseError(
+                f"{option} names {', '.join(unknown)}, which is none of the tools: {', '.join(sorted(known))}."
+            )
     return [tool for tool in tools if not params["only"] or tool.name in params["only"]]
 
 
@@ -244,7 +245,7 @@ def by_module(wanted: list[Found]) -> list[list[Tool]]:
 
 
 def obtain(shop: Shop, groups: list[list[Tool]], later: list[Tool]) -> tuple[list[Found], list[dict[str, str]]]:
-    """Have the groups made one after the other: what there is then, and what could not be had."""
+    """Have the groups made one after the other: what there is then, and what could not be obtained."""
     made: list[Found] = []
     missing: list[dict[str, str]] = []
     with shop.prefetching(later):

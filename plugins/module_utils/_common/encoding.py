@@ -4,7 +4,7 @@
 
 """The bytes of a manifest file as UTF-8, whatever editor on whatever system has written them.
 
-As kubectl reads files (FileVisitor in k8s.io/cli-runtime): a byte order mark tells UTF-16 from UTF-8.
+As kubectl reads files (FileVisitor in k8s.io/cli-runtime): a byte order mark distinguishes UTF-16 from UTF-8.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LEADING = re.compile(rb"(?:(?:\xef\xbb\xbf)*(?:[ \t]*(?:#[^\n]*)?\r?\n|%[^\n]*\
 
 
 class TextError(Exception):
-    """The bytes are no text in an encoding that can be told. The message says what to do, and shows none of them."""
+    """The bytes are no text in a known encoding. The message says what to do, and shows none of them."""
 
 
 def utf8(data: bytes) -> bytes:

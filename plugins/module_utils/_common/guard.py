@@ -5,7 +5,7 @@
 """The one place where errors become what people see: no secret of the call can appear in it.
 
 A call is one run of a module or of its action plugin, with all that runs inside it in this process. Whoever comes by a
-secret says so with `hide`; `_guarded_module` does it for the arguments. What nobody expected ends as an ordinary
+secret says so with ``hide``; ``_guarded_module`` does it for the arguments. What nobody expected ends as an ordinary
 failure, without a traceback of Ansible's: its text may come from a library that shows the value it could not use.
 """
 
@@ -31,11 +31,13 @@ class Ending(Protocol):
     """A module, as far as it can end with a failure."""
 
     def fail_json(self, msg: str, *, trace: str = "", **result: Any) -> Any:
-        """End; `trace` is a traceback without secrets."""
+        """End; ``trace`` is a traceback without secrets."""
 
 
 class Call:
-    """What is secret in one call. `doubtful` values are so only in words of others: a Secret also holds plain names."""
+    """What is secret in one call. ``doubtful`` values are so only in words of others: a Secret also holds plain
+    names.
+    """
 
     def __init__(self) -> None:
         self.secrets = Secrets()
@@ -80,7 +82,7 @@ def hide(value: Any, *, doubtful: bool = False) -> None:
 
 
 def hide_url(url: str, *, machine: bool = False) -> None:
-    """The same for the user information of a URL, if it has any; see `user_information`."""
+    """The same for the user information of a URL, if it has any; see ``user_information``."""
     user, _colon, password = user_information(url, machine=machine).partition(":")
     secret = password or user
     if secret:
@@ -127,7 +129,7 @@ def without_password(text: str, *, machine: bool = False) -> str:
 
 
 class Guard:
-    """Catches what a block raises, if `catches` says so. `message` then says what it was; else it is empty."""
+    """Catches what a block raises, if ``catches`` says so. ``message`` then says what it was; else it is empty."""
 
     def __init__(self, current: Call, catches: Callable[[Exception], bool]) -> None:
         self._call = current

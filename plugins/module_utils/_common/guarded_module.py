@@ -37,7 +37,7 @@ _VERBOSE = 3
 
 
 def guarded(main: Callable[[], None]) -> Callable[[], None]:
-    """The `main` of a module, such that it ends with a result whatever happens."""
+    """The ``main`` of a module, such that it ends with a result whatever happens."""
 
     @functools.wraps(main)
     def run() -> None:
@@ -55,7 +55,7 @@ def guarded(main: Callable[[], None]) -> Callable[[], None]:
 class GuardedModule(AnsibleModule):
     """An AnsibleModule that hides its secret arguments, and shows no secret of the call in what it returns.
 
-    `shown` has, by name, what makes an argument fit to be shown that is secret in parts.
+    ``shown`` has, by name, what makes an argument fit to be shown that is secret in parts.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class GuardedModule(AnsibleModule):
         raise AssertionError("exit_json ends the module")
 
     def fail_json(self, msg: str, *, trace: str = "", **result: Any) -> NoReturn:
-        """End with a failure. `trace` is a traceback without secrets, for those who let Ansible show them."""
+        """End with a failure. ``trace`` is a traceback without secrets, for those who let Ansible show them."""
         # Ansible itself ends here while it reads the arguments.
         self._hide_arguments()
         result.pop("exception", None)

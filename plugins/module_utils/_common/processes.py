@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run programs of the embedded cluster.
 
-ansible-test wants modules to call C(AnsibleModule.run_command), which can neither end a program after some time, nor
+ansible-test wants modules to call ``AnsibleModule.run_command``, which can neither end a program after some time, nor
 give it an environment of its own, nor write its output into a file while it runs. Those that need that call this file.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, with nothing on its standard input, and keep its output as text.
 
-    :param options: of C(subprocess.run); with ``stdout`` the output goes there
+    :param options: of ``subprocess.run``; with ``stdout`` the output goes there
     :raises OSError: if it cannot be started
     :raises subprocess.TimeoutExpired: if it runs for longer than the option ``timeout`` in seconds
     """
@@ -30,7 +30,7 @@ def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[s
 def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a program that nobody listens to.
 
-    :param options: of C(subprocess.Popen)
+    :param options: of ``subprocess.Popen``
     :raises OSError: if it cannot be started
     """
     nothing = subprocess.DEVNULL

@@ -36,7 +36,7 @@ class Progress:
 
 @contextlib.contextmanager
 def followed(progress: Progress, line: Callable[[], str], seconds: float = 1.0) -> Iterator[None]:
-    """Leave the line of the moment again and again while the context lasts, for work that does not tell by itself."""
+    """Leave the line of the moment again and again while the context lasts, for work that does not report by itself."""
     over = threading.Event()
 
     def follow() -> None:

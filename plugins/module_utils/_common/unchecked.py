@@ -10,7 +10,9 @@ from typing import TypedDict
 
 
 class Unchecked(TypedDict):
-    """`what` was not checked because of `why`, both in words that go on after "Not checked"; `items` may be named."""
+    """``what`` was not checked because of ``why``, both in words that go on after "Not checked"; ``items`` may be
+    named.
+    """
 
     what: str
     why: str

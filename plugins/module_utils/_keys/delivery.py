@@ -44,7 +44,7 @@ DELIVERY_ARGUMENTS: dict[str, Any] = {
 
 
 class DeliveryError(Exception):
-    """A key that cannot be delivered as asked; the message names option or place and the mend, never the key."""
+    """A key that cannot be delivered as asked; the message names option or place and the fix, never the key."""
 
 
 class Sink(Protocol):

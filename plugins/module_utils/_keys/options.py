@@ -25,7 +25,7 @@ _LONGEST_NAME = 200
 
 
 class OptionError(ValueError):
-    """An option that cannot be used; the message names it and the mend."""
+    """An option that cannot be used; the message names it and the fix."""
 
 
 def clock_of(params: Mapping[str, Any]) -> Clock:

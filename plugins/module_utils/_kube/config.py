@@ -4,7 +4,8 @@
 
 """Which cluster, and with which credentials: from module parameters or K8S_AUTH_* variables, never by a guess.
 
-Part of the adapter in `_kube`: it, this file, `_kube_credentials` and `_kube_tls` alone know the `kubernetes` package.
+Part of the adapter in ``_kube``: it, this file, ``_kube_credentials`` and ``_kube_tls`` alone know the ``kubernetes``
+package.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ _HOW_TO_CHOOSE = (
 
 @dataclass
 class Settings:
-    """Address, TLS and credentials of one API server. `source` says where the token came from."""
+    """Address, TLS and credentials of one API server. ``source`` says where the token came from."""
 
     configuration: Any
     tls: ssl.SSLContext

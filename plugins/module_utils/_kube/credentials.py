@@ -95,7 +95,7 @@ def _split(url: str) -> SplitResult | None:
 
 @contextmanager
 def package_messages() -> Iterator[list[str]]:
-    """What the `kubernetes` package logs in the block, kept from the screen.
+    """What the ``kubernetes`` package logs in the block, kept from the screen.
 
     It goes on without a token when the program that should give one fails, and logs whatever that raised.
     """

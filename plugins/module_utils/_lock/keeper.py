@@ -28,7 +28,7 @@ _RELEASE_SECONDS = 10.0
 
 
 def start(connect: Callable[[], LeaseLock], holder: Holder) -> None:
-    """Start the process that keeps the holder's lock. `connect` makes connections that are its own."""
+    """Start the process that keeps the holder's lock. ``connect`` makes connections that are its own."""
     detach(NAME, lambda: keep(connect, holder, ProcessEnd(holder.pid)))
 
 

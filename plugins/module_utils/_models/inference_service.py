@@ -247,7 +247,7 @@ def _refused(deployment: KubeObject, look: Look) -> Verdict | None:
         phase="refused",
         reason=str(refusal.get("reason") or "ReplicaFailure"),
         message=str(refusal.get("message") or "the API server refuses the Pods"),
-        hint="Raise the quota, change the policy or mend the admission webhook that the message names.",
+        hint="Raise the quota, change the policy or fix the admission webhook that the message names.",
     )
 
 

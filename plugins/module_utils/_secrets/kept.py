@@ -24,7 +24,7 @@ _REFERENCE = re.compile(r"\$\{([-._a-zA-Z0-9]+)\}")
 
 
 class SecretError(ValueError):
-    """A Secret that cannot be made; the message names it, its key and the mend, never a value."""
+    """A Secret that cannot be made; the message names it, its key and the fix, never a value."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Process:
-    """One process; ``start`` (in clock ticks since the boot) tells it from a later one with the same id."""
+    """One process; ``start`` (in clock ticks since the boot) distinguishes it from a later one with the same id."""
 
     pid: int
     parent: int
@@ -52,7 +52,7 @@ def process_at(path: Path) -> Process | None:
 class ProcessEnd:
     """The end of a process that need not be a child of this one.
 
-    Linux tells of it by a file descriptor of the process (pidfd_open(2), since 5.3). Elsewhere it is looked for twice a
+    Linux reports it by a file descriptor of the process (pidfd_open(2), since 5.3). Elsewhere it is looked for twice a
     second.
     """
 

@@ -115,8 +115,9 @@ def _wait_for_lock(handle: int, timeout: float, what: str) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
-                msg = f"{what}; gave up waiting for it after {timeout:.0f} s. Try again when it is done."
-                raise SuperviseError(msg) from None
+                raise SuperviseError(
+                    f"{what}; gave up waiting for it after {timeout:.0f} s. Try again when it is done."
+                ) from None
             time.sleep(0.1)
         else:
             return

@@ -91,8 +91,9 @@ def _escape(text: str) -> str:
     """Text as a value of supervisord.conf, where % begins an expansion and " ;" or " #" a comment."""
     for bad in ("\n", "\r", " ;", " #"):
         if bad in text:
-            msg = f"supervisord cannot use {text!r}: it must not contain {bad!r}. Choose another directory."
-            raise SuperviseError(msg)
+            raise SuperviseError(
+                f"supervisord cannot use {text!r}: it must not contain {bad!r}. Choose another directory."
+            )
     return text.replace("%", "%%")
 
 
@@ -158,13 +159,13 @@ class Supervisor:
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.directory.supervisor_config)]
         done = run(command, env=environment, cwd="/", timeout=60, umask=0o077)
         if done.returncode != 0:
-            msg = f"supervisord did not start: {(done.stderr or done.stdout).strip()[-800:]}"
-            raise SuperviseError(msg)
+            raise SuperviseError(f"supervisord did not start: {(done.stderr or done.stdout).strip()[-800:]}")
         end = time.monotonic() + 10
         while not self.running():
             if time.monotonic() > end:
-                msg = f"supervisord does not answer on {self._socket}; see {self.directory.logs / 'supervisord.log'}."
-                raise SuperviseError(msg)
+                raise SuperviseError(
+                    f"supervisord does not answer on {self._socket}; see {self.directory.logs / 'supervisord.log'}."
+                )
             time.sleep(0.05)
 
     def reload(self) -> list[str]:

@@ -100,7 +100,7 @@ class Maker:
     """From what a controller makes objects of ``kind`` with a ``name`` (``*`` stands for the name of the other).
 
     ``collection`` is the API path of the others up to the namespace, ``plural`` what follows it. Where ``refers`` is
-    given, it is not the name that tells which one it is but that field of its spec.
+    given, it is not the name that says which one it is but that field of its spec.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell from the last words of KServe's ``storage-initializer`` whether trying the download again can help.
+"""Find out from the last words of KServe's ``storage-initializer`` whether trying the download again can help.
 
 The texts are those of KServe 0.15.2 ``python/kserve/kserve/storage/storage.py``, of huggingface_hub's exceptions
 (``huggingface_hub/errors.py``, ``utils/_http.py``) and of botocore's ClientError.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DownloadError:
-    """``terminal`` is None when the text tells nothing either way."""
+    """``terminal`` is None when the text says nothing either way."""
 
     terminal: bool | None
     reason: str
@@ -29,7 +29,7 @@ def _rule(error: DownloadError, *patterns: str) -> tuple[re.Pattern[str], Downlo
     return re.compile("|".join(patterns), re.IGNORECASE), error
 
 
-# In this order: a text may quote several errors of one chain, and what cannot be mended by itself comes first.
+# In this order: a text may quote several errors of one chain, and what cannot pass by itself comes first.
 _RULES = [
     _rule(
         DownloadError(

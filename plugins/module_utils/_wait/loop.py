@@ -81,7 +81,7 @@ class WaitState:
 @dataclass(frozen=True)
 class Terms:
     """``timeout`` seconds for the whole wait; ``slice_seconds`` for this process, 0 for no slices; ``early``: end a
-    slice before that when there is something to tell.
+    slice before that when there is something to report.
     """
 
     timeout: float
@@ -92,7 +92,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``finished`` is False at the end of a slice; ``timed_out`` tells a time limit from a failure."""
+    """``finished`` is False at the end of a slice; ``timed_out`` distinguishes a time limit from a failure."""
 
     verdicts: Mapping[str, Verdict]
     finished: bool
@@ -165,5 +165,5 @@ def is_settled(verdicts: Mapping[str, Verdict], *, fail_fast: bool) -> bool:
 
 
 def _summary(verdicts: Mapping[str, Verdict]) -> dict[str, list[str]]:
-    """What a progress line would tell, to know whether there is anything new."""
+    """What a progress line would show, to know whether there is anything new."""
     return {key: [verdict.state, verdict.phase, verdict.reason] for key, verdict in verdicts.items()}

@@ -35,7 +35,7 @@ CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"
 
 @dataclass(frozen=True)
 class Limits:
-    """How long which trouble is borne, in seconds where nothing else is said; see the module's options."""
+    """How long which trouble is tolerated, in seconds where nothing else is said; see the module's options."""
 
     unschedulable: float = 300.0
     missing: float = 30.0
@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Look:
-    """One look at a model: the time in seconds (of the history's clock), what was seen before, and what is borne."""
+    """One look at a model: the time in seconds (of the history's clock), the past, and what is tolerated."""
 
     limits: Limits
     history: History
@@ -147,7 +147,7 @@ def _death(c: Container, pod: str, key: str, look: Look) -> Verdict | None:
 
 
 def _out_of_memory(c: Container, pod: str, key: str, look: Look) -> Verdict:
-    # The status tells of two deaths at most; with more restarts the earlier ones count as well.
+    # The status shows two deaths at most; with more restarts the earlier ones count as well.
     kills = max(1, c.restarts)
     for number in c.instances_killed_for("OOMKilled"):
         kills = max(kills, look.history.sighted(f"oom:{key}", str(number)))
@@ -215,7 +215,7 @@ def _phase_after_death(c: Container) -> str:
 def pod_phase(pod: KubeObject, events: Iterable[KubeObject]) -> tuple[str, str]:
     """``(phase, message)``: scheduling, pulling, downloading, creating, loading or serving.
 
-    ``events`` are the namespace's Events; of these the Pod's own are read, because only they tell a pull.
+    ``events`` are the namespace's Events; of these the Pod's own are read, because only they report a pull.
     """
     if condition(pod, "PodScheduled").get("status") != "True":
         return "scheduling", str(condition(pod, "PodScheduled").get("message", "waiting for a node"))
@@ -260,5 +260,5 @@ def newest_event(events: Iterable[KubeObject], uid: str, kind: str = "") -> Mapp
 def _event_age(event: KubeObject) -> tuple[str, int]:
     series = event.get("series") or {}
     moment = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or ""
-    # Events of one second are told apart by the order in which the server stored them.
+    # Events of one second are distinguished by the order in which the server stored them.
     return str(moment)[:19], int(event.get("metadata", {}).get("resourceVersion") or 0)

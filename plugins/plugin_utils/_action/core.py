@@ -28,7 +28,7 @@ _INTERNAL = "_ansible_"
 
 @contextlib.contextmanager
 def module_arguments(arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Let C(AnsibleModule) find the arguments where the wrapper of a module leaves them."""
+    """Let ``AnsibleModule`` find the arguments where the wrapper of a module leaves them."""
     places = {"_ANSIBLE_ARGS": _packed(arguments), **({"_ANSIBLE_PROFILE": _PROFILE} if _HAS_PROFILES else {})}
     before = {name: getattr(basic, name) for name in places}
     try:
@@ -61,9 +61,9 @@ def module_result(text: str) -> dict[str, Any]:
 
 
 def vault_secrets(loader: Any) -> Any:
-    """The vault's secrets of this run, as C(VaultLib) takes them; empty without any.
+    """The vault's secrets of this run, as ``VaultLib`` takes them; empty without any.
 
-    :param loader: the C(DataLoader) of an action plugin. It takes secrets by a public method, but gives none back.
+    :param loader: the ``DataLoader`` of an action plugin. It takes secrets by a public method, but gives none back.
     :raises AttributeError: if a later release keeps them elsewhere, for nothing may then be written unsealed
     """
     return attrgetter("_vault.secrets")(loader)

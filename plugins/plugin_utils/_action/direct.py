@@ -4,7 +4,7 @@
 """Run a module inside Ansible's worker process where that makes no difference.
 
 A module is usually packed, started in a new Python and compiled there, each time: that takes longer than most of what
-the modules here do. On the control node itself, with the Python that runs Ansible, the module's C(main) is called
+the modules here do. On the control node itself, with the Python that runs Ansible, the module's ``main`` is called
 instead, with the same arguments and the same serialization both ways (as ansible.netcommon does, for which ansible-core
 keeps AnsibleModule usable in the worker). Everywhere else Ansible runs the module as usual.
 """
@@ -29,7 +29,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._report.unchecked impo
 
 
 class DirectAction(ActionBase):
-    """Base of the action plugins. A subclass names its module; what more it does, it does in `perform`."""
+    """Base of the action plugins. A subclass names its module; what more it does, it does in ``perform``."""
 
     _supports_check_mode = True
     module: ModuleType

@@ -24,7 +24,7 @@ SECONDS = 5.0
 
 
 class ProgressAction(DirectAction):
-    """For action plugins whose module has the option C(progress): shows what it leaves there while it runs."""
+    """For action plugins whose module has the option ``progress``: shows what it leaves there while it runs."""
 
     def _execute_module(
         self, module_name: str | None = None, module_args: dict[str, Any] | None = None, *rest: Any, **options: Any
@@ -42,7 +42,9 @@ class ProgressAction(DirectAction):
 
 @contextlib.contextmanager
 def shown(prefix: str = "", first: float = FIRST_SECONDS, later: float = SECONDS) -> Iterator[str]:
-    """A file whose line is shown while the context lasts: after `first` seconds, then every `later` when it changed."""
+    """A file whose line is shown while the context lasts: after ``first`` seconds, then every ``later`` when it
+    changed.
+    """
     handle, path = tempfile.mkstemp(prefix="progress-", dir=str(vars(constants)["DEFAULT_LOCAL_TMP"]))
     os.close(handle)
     over = threading.Event()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a wait module in slices and tell between them what has changed.
+"""Run a wait module in slices and report between them what has changed.
 
 A module cannot speak while it runs, and it may run on another host; so it runs for some seconds at a time, each run
 going on where the last one ended.
@@ -24,7 +24,7 @@ PRIVATE_RESULTS = ("finished", "resume", "troubles")
 
 
 class WaitAction(DirectAction):
-    """Base of the wait modules' action plugins; they say which rows of the result to tell about."""
+    """Base of the wait modules' action plugins; they say which rows of the result to report."""
 
     _supports_async = False
     rows_key = ""
@@ -77,7 +77,7 @@ def progress_line(rows: Sequence[Mapping[str, Any]], seconds: int, troubles: Seq
     return "; ".join(parts)
 
 
-# What these phases wait for is plain; for all others the reason is told.
+# What these phases wait for is plain; for all others the reason is shown.
 _PLAIN_PHASES = frozenset({"pulling", "downloading", "loading"})
 
 

@@ -130,7 +130,7 @@ def _served(models: Sequence[Model], host: str, url: str, users: Sequence[Mappin
 
 
 def transport(models: Sequence[Model], host: str, urls: Mapping[str, str], *, plain_http: str, hsts: str) -> list[Row]:
-    """With https, models are not served over http, and browsers are told to stay with https."""
+    """With https, models are not served over http, and browsers are asked to stay with https."""
     if not {"http", "https"} <= set(urls):
         return []
     rows = []

@@ -36,7 +36,7 @@ _TIER_DEFAULTS: dict[str, Any] = {"requests": "", "requests_factor": 1, "tokens"
 
 
 class AccessError(ValueError):
-    """A table that cannot be enforced; the message names the field and the mend."""
+    """A table that cannot be enforced; the message names the field and the fix."""
 
 
 @dataclass(frozen=True)

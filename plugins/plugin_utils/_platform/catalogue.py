@@ -46,7 +46,7 @@ _KNOWN = {"name", "storage_uri", "paths", *_DEFAULTS}
 
 
 class CatalogueError(ValueError):
-    """A catalogue that cannot be deployed; the message names the entry, its field and the mend."""
+    """A catalogue that cannot be deployed; the message names the entry, its field and the fix."""
 
 
 def normalise(models: Sequence[Mapping[str, Any]], runtimes: Mapping[str, Any], variable: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ _HELP = "write a number, a slash and a window of s, min or h, such as '100/min, 
 
 
 class RateError(ValueError):
-    """A rate that cannot be enforced; the message names the field and the mend."""
+    """A rate that cannot be enforced; the message names the field and the fix."""
 
 
 def parse_rates(text: str, field: str) -> list[dict[str, int | str]]:

@@ -37,7 +37,7 @@ _DEFAULT_INVENTORY = "inventories/embedded"
 class Call:
     """How Ansible was called: its inventories, and the options that a further call needs as well.
 
-    `partly` tells that there were variables that are not repeated.
+    ``partly`` says that there were variables that are not repeated.
     """
 
     inventories: Sequence[str] = ()
@@ -96,7 +96,7 @@ class Shell:
 
     :param environment: environment of this process.
     :param folder: working directory.
-    :param prefix: ``sys.prefix`` of the running Python; a virtual environment when `virtual`.
+    :param prefix: ``sys.prefix`` of the running Python; a virtual environment when ``virtual``.
     """
 
     environment: Mapping[str, str]
@@ -120,7 +120,7 @@ class Shell:
         return shlex.quote(path if "/" in path else f"./{path}")
 
     def _path(self) -> str:
-        """PATH without the virtual environment that runs Ansible: `make` puts it there for its own commands only."""
+        """PATH without the virtual environment that runs Ansible: ``make`` puts it there for its own commands only."""
         entries = self.environment.get("PATH", "").split(os.pathsep)
         activated = self.environment.get("VIRTUAL_ENV", "")
         if not self.virtual or (activated and _same(Path(activated), self.prefix)):

@@ -37,7 +37,7 @@ def under_runner(environment: Mapping[str, str]) -> bool:
 
 
 def host_prefix(task_vars: Mapping[str, Any]) -> str:
-    """What tells lines of several hosts apart; empty for the control node itself."""
+    """What distinguishes lines of several hosts; empty for the control node itself."""
     host = str(task_vars.get("inventory_hostname", "localhost"))
     return "" if host == "localhost" else f"[{host}] "
 

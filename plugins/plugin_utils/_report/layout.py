@@ -32,7 +32,7 @@ Cell = str | Text
 
 @final
 class Table(TypedDict):
-    """Rows of cells; columns without any content are left out. `indent` is a number of blanks."""
+    """Rows of cells; columns without any content are left out. ``indent`` is a number of blanks."""
 
     heading: list[str]
     rows: list[list[Cell]]
@@ -55,7 +55,7 @@ def table(rows: Sequence[Sequence[Cell]], heading: Sequence[str] = (), indent: i
 
 
 def read_part(given: Any, where: str) -> Part:
-    """A part as it is written in a task: a text, or a mapping with the fields of `Text` or `Table`.
+    """A part as it is written in a task: a text, or a mapping with the fields of ``Text`` or ``Table``.
 
     :param where: how error messages call it.
     :raises LayoutError: it is neither.

@@ -331,7 +331,7 @@ def test_a_thousand_keys_rotate_in_one_task(keys: Keys, tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert result["counts"]["retired"] == count, result.get("msg")
     assert len(keys.server.writes(since)) == 5 * count
-    # Peak memory in KiB, which the process tells at its end.
+    # Peak memory in KiB, which the process reports at its end.
     peak = int(done.stderr.split()[-1])
     assert peak < 150 * 1024, peak
 

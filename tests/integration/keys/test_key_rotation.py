@@ -422,7 +422,7 @@ def test_a_key_that_the_gateway_does_not_accept_is_withdrawn(site: Site) -> None
 
 
 def check_over_grpc(site: Site, value: str, seconds: int) -> int:
-    """What Authorino answers to Envoy's request, which tells the time. Messages as in Envoy's ext_authz v3."""
+    """What Authorino answers to Envoy's request, which carries the time. Messages as in Envoy's ext_authz v3."""
     headers = field(1, b"authorization") + field(2, f"APIKEY {value}".encode())
     http = field(2, b"GET") + field(3, headers) + field(4, b"/mistral") + field(5, site.hosts[0].encode())
     request = field(1, b"\x08" + varint(seconds)) + field(2, http)

@@ -319,7 +319,7 @@ def test_missing_rights_are_named(runs: Runs, required: bool) -> None:
     assert (
         f"Grant get, create, update and delete of leases.coordination.k8s.io in the namespace {runs.namespace}" in words
     )
-    assert ("goes on without a lock" in words) is not required
+    assert ("continues without a lock" in words) is not required
 
 
 def test_a_missing_namespace_is_made_for_who_wants_it(api_server: ApiServer, runs: Runs) -> None:

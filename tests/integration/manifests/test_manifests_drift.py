@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Random edits by others and under our own name: each is repaired, told as a conflict, or none of our business."""
+"""Random edits by others and under our own name: each is repaired, reported as a conflict, or none of our business."""
 
 from __future__ import annotations
 

@@ -267,7 +267,7 @@ def test_the_openai_client_works_and_streams(deployed: Deployment) -> None:
         stream = client.chat.completions.create(model="qwen", messages=messages, stream=True)
         events = list(stream)
     assert [event.choices[0].delta.content for event in events if event.choices and event.choices[0].delta.content]
-    # Nobody asked for it: the model's server is told to send it, so that no stream goes uncounted.
+    # Nobody asked for it: the model's server is started to send it, so that no stream goes uncounted.
     assert events[-1].usage is not None
 
 

@@ -201,7 +201,7 @@ def test_mistakes_are_named(deployed: Deployment, variables: dict[str, Any], mes
     assert message in words(run)
 
 
-# Faults. Each plants itself, and mends itself when it is left.
+# Faults. Each plants itself, and undoes itself at the end.
 
 
 @contextlib.contextmanager

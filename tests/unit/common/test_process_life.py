@@ -62,7 +62,7 @@ def test_the_end_of_a_process_is_seen(
     assert time.monotonic() - begin >= 0.3
     sleeper.kill()
     if not proc:
-        # Without /proc a zombie cannot be told from a living process.
+        # Without /proc a zombie cannot be distinguished from a living process.
         sleeper.wait()
     begin = time.monotonic()
     assert end.within(20)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the embedded cluster runs, and what docs/versions.md tells, has to be what the platform pins."""
+"""What the embedded cluster runs, and what docs/versions.md lists, has to be what the platform pins."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_istio_is_built_from_the_commit_of_its_release() -> None:
 
 
 @pytest.mark.parametrize("pinned", [*PINNED.values(), *VERSIONS["maas_images"].values()])
-def test_the_page_on_versions_tells_of_every_pin(pinned: str) -> None:
+def test_the_page_on_versions_lists_every_pin(pinned: str) -> None:
     assert f"| `{pinned.rpartition(':')[2]}` |" in PAGE
 
 

@@ -61,7 +61,7 @@ def random_scalars(count: int) -> Iterator[str]:
 
 
 def same(value: Any) -> tuple[str, Any]:
-    """The value with what tells `1` from `true` and `"1"`, but not `1` from `1.0`, which JSON does not."""
+    """The value with what distinguishes `1` from `true` and `"1"`, but not `1` from `1.0`, which JSON does not."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "number", float(value)
     return type(value).__name__, value

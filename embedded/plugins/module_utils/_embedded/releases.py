@@ -112,8 +112,7 @@ def find_digest(listing: str, name: str) -> str:
 
 def _open(url: str, timeout: float) -> Any:
     if not url.startswith("https://"):
-        msg = f"{url} is not an https URL"
-        raise ValueError(msg)
+        raise ValueError(f"{url} is not an https URL")
     return open_url(url, timeout=timeout)
 
 

@@ -3,8 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stand-ins for what has no package of its own on the embedded cluster.
 
-A kubelet that runs local processes, and cert-manager.
+- ``kubelet``: a kubelet and kube-proxy, runs Pods as local processes and relays Services to them
+- ``gateway``: istiod's xDS and Kuadrant's filter, configures the Gateway's Envoy
+- ``limitador``: the Limitador server, counts requests and tokens by the operator's limits file
+- ``cert_manager``: cert-manager's controller, cainjector and webhook
+- ``oidc``: Keycloak, issues tokens by the realm that Keycloak would import
+- ``vllm``: vLLM, starts the simulator with the arguments of a model server
+- ``envoy``, ``keycloak``: no stand-ins, they start the real program as the process of a Pod
 
-Run with this package's parent directory on PYTHONPATH: ``python -m stand_ins.kubelet`` and
-``python -m stand_ins.cert_manager controller|cainjector|webhook``.
+Run with this package's parent directory on PYTHONPATH, such as ``python -m stand_ins.cert_manager webhook``.
 """

@@ -53,7 +53,7 @@ def request_of(certificate: Mapping[str, Any]) -> Request:
 
 
 def renewal_time(certificate: Mapping[str, Any], not_before: datetime, not_after: datetime) -> datetime:
-    """When to renew: renewBefore (or the percentage) before the end, a third of the lifetime unless told otherwise."""
+    """When to renew: renewBefore (or the percentage) before the end, a third of the lifetime by default."""
     spec = certificate["spec"]
     lifetime = not_after - not_before
     before = lifetime / 3
@@ -125,7 +125,7 @@ def secret_for(certificate: Mapping[str, Any], pair: Pair, chain: bytes, ca: byt
 
 
 def secret_annotations(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """Annotations that tell what a Secret was issued for."""
+    """Annotations that say what a Secret was issued for."""
     spec = certificate["spec"]
     return {
         f"{GROUP}/certificate-name": certificate["metadata"]["name"],

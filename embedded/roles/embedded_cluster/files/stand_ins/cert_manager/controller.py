@@ -126,7 +126,7 @@ class Controller:
         return _seconds_until(status["renewalTime"])
 
     async def _signer(self, certificate: Mapping[str, Any], namespace: str) -> issuers.Signer | str:
-        """The signer of a Certificate's issuer, or what stands in the way."""
+        """The signer of a Certificate's issuer, or what is missing for it."""
         ref = _issuer_of(certificate, namespace)
         if ref is None:
             return f"issuers of group {certificate['spec']['issuerRef'].get('group')} are not known here"

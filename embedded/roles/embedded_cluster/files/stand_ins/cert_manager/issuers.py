@@ -52,8 +52,8 @@ async def examine(issuer: Mapping[str, Any], namespace: str, api: Api) -> Verdic
     if "ca" in spec:
         return await _certificate_authority(spec["ca"]["secretName"], namespace, api)
     kind = next((name for name in KINDS if name in spec), "unknown")
-    mend = "on the embedded cluster use selfSigned or ca"
-    return Verdict(None, "NotSupported", f"issuers of kind {kind} need the real cert-manager and its network: {mend}")
+    fix = "on the embedded cluster use selfSigned or ca"
+    return Verdict(None, "NotSupported", f"issuers of kind {kind} need the real cert-manager and its network: {fix}")
 
 
 async def _certificate_authority(name: str, namespace: str, api: Api) -> Verdict:

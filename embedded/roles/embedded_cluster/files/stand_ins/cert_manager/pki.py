@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys and certificates, made with `cryptography`."""
+"""Keys and certificates, made with ``cryptography``."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Pair:
 
 
 def new_key(algorithm: str = "RSA", size: int = 0) -> Key:
-    """RSA (2048 bits unless told otherwise), ECDSA (256) or Ed25519."""
+    """RSA (2048 bits unless it says otherwise), ECDSA (256) or Ed25519."""
     if algorithm == "ECDSA":
         return ec.generate_private_key(CURVES[size or 256]())
     if algorithm == "Ed25519":

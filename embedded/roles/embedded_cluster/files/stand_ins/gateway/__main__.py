@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--envoy", required=True, help="Envoy's binary")
     parser.add_argument("--directory", type=Path, required=True, help="for Envoy's files, with private keys")
     parser.add_argument("--namespace", required=True)
-    parser.add_argument("--pod", required=True, help="its label tells the Gateway")
+    parser.add_argument("--pod", required=True, help="its label names the Gateway")
     parser.add_argument("--admin-port", type=int, required=True, help="of Envoy's administration, on loopback")
     parser.add_argument("--status-port", type=int, required=True, help="of readiness and metrics, on loopback")
     parser.add_argument(

@@ -42,7 +42,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class Resources:
-    """What Envoy is told, and what of the Gateway cannot be served here."""
+    """Envoy's configuration, and what of the Gateway cannot be served here."""
 
     listeners: list[Json]
     routes: list[Json]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the Kuadrant operator tells a gateway: the configuration of its wasm filter and the clusters that it calls.
+"""What the Kuadrant operator gives a gateway: the configuration of its wasm filter and the clusters that it calls.
 
 Both are in EnvoyFilters that target the Gateway. The fields are those of the operator's wasm configuration
 (kuadrant-operator 1.5, internal/wasm/types.go).
@@ -31,8 +31,7 @@ def seconds(duration: str) -> float:
     """Seconds of a Go duration, e.g. ``1m30s`` or ``200ms``. Raises ValueError."""
     parts = _DURATION.findall(duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
-        msg = f"{duration!r} is not a duration"
-        raise ValueError(msg)
+        raise ValueError(f"{duration!r} is not a duration")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 

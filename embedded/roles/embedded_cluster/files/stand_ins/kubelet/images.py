@@ -28,7 +28,7 @@ import yaml
 
 
 class ImageMapError(Exception):
-    """The image map cannot be used; the message names the entry and the mend."""
+    """The image map cannot be used; the message names the entry and the fix."""
 
 
 @dataclass(frozen=True)

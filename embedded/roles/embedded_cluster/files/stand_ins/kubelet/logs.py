@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Container logs in the CRI format that KWOK's kubelet API serves (`kubectl logs`).
+"""Container logs in the CRI format that KWOK's kubelet API serves (``kubectl logs``).
 
 Each line is ``<RFC 3339 time with nanoseconds> stdout|stderr F|P <text>``; see
 https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md.

@@ -299,12 +299,12 @@ class PodRunner:
     # --- logs
 
     async def _tell_logs(self) -> None:
-        """Tells KWOK, which serves the kubelet API of all nodes, where this Pod's logs are."""
+        """Lets KWOK, which serves the kubelet API of all nodes, know where this Pod's logs are."""
         containers = [state.name for state in (*self._init, *self._main)]
         await self._tell_kwok("Logs", "logs", {"logs": [self._log_entry(name) for name in containers]})
 
     async def _tell_ports(self, local: Mapping[int, int]) -> None:
-        """Tells KWOK where ``kubectl port-forward`` leads to."""
+        """Lets KWOK know where ``kubectl port-forward`` leads to."""
         forwards = [
             {"ports": [number], "target": {"address": "127.0.0.1", "port": port}} for number, port in local.items()
         ]

@@ -44,7 +44,7 @@ class LocalPorts:
 
 
 def _is_free(port: int) -> bool:
-    # Both addresses: a few programs cannot be told to keep to loopback.
+    # Both addresses: a few programs cannot be kept to loopback.
     for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104  # only to see whether the port is free
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -22,7 +22,7 @@ from .objects import MissingError, SourceData, SourceKind, Sources, required
 
 Files = dict[str, bytes]
 
-# The kubelet asks for tokens of an hour unless told otherwise, and renews at 80 % of the lifetime.
+# The kubelet asks for tokens of an hour unless the Pod says otherwise, and renews at 80 % of the lifetime.
 DEFAULT_TOKEN_SECONDS = 3600
 RENEW_AT = 0.8
 

@@ -117,7 +117,6 @@ def _variables(facts: Mapping[str, str]) -> dict[str, Any]:
 
 def _pointer(values: Mapping[str, Any], pointer: str) -> Any:
     if pointer not in values:
-        msg = f"the body has nothing at {pointer}"
-        raise KeyError(msg)
+        raise KeyError(f"the body has nothing at {pointer}")
     value = values[pointer]
     return int(value) if isinstance(value, float) and value.is_integer() else value

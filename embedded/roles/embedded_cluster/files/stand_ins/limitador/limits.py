@@ -55,8 +55,7 @@ def parse(content: Any) -> list[Limit]:
     if content is None:
         return []
     if not isinstance(content, list):
-        msg = "the limits file must hold a list"
-        raise LimitsError(msg)
+        raise LimitsError("the limits file must hold a list")
     found = []
     for number, item in enumerate(content):
         try:
@@ -69,8 +68,7 @@ def parse(content: Any) -> list[Limit]:
                 name=str(item.get("name") or ""),
             )
         except (KeyError, TypeError, ValueError) as error:
-            msg = f"limit {number}: {error!r}"
-            raise LimitsError(msg) from error
+            raise LimitsError(f"limit {number}: {error!r}") from error
         found.append(limit)
     return found
 

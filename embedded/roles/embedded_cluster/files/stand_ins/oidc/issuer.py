@@ -24,7 +24,7 @@ _KEY_BITS = 2048
 
 
 class Issuer:
-    """Tokens of one realm. `base` is what they name as their issuer, without the realm's path."""
+    """Tokens of one realm. ``base`` is what they name as their issuer, without the realm's path."""
 
     def __init__(self, realm: Realm, base: str) -> None:
         self._realm = realm

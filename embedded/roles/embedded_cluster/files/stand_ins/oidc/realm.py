@@ -22,7 +22,7 @@ class RealmError(Exception):
 
 @dataclass(frozen=True)
 class Client:
-    """A client that gets tokens for itself. `claims` are those that its mappers and its service account give it."""
+    """A client that gets tokens for itself. ``claims`` are those that its mappers and its service account give it."""
 
     name: str
     secret: str
