@@ -127,6 +127,8 @@ delivered:
   sample: [secret alice/model-key]
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
@@ -136,19 +138,19 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
     Delivery,
     DeliveryError,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._keys.keeper import Keeper, KeepError, Kept, Wanted, described
+from ansible_collections.llmops.maas.plugins.module_utils._keys.keeper import KeepError, KeptKey, KeyKeeper, WantedKey
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import KeyValueError, check_given
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
+    KeyScope,
     OptionError,
-    clock_of,
     dns_name,
-    store_of,
+    label_option,
     user_id,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import GoneError, TakenError
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, TimeError, duration, moment
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration, moment
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 ARGUMENTS: dict[str, Any] = {
@@ -169,55 +171,77 @@ ARGUMENTS: dict[str, Any] = {
 ERRORS = (DeliveryError, GoneError, KeepError, KeyValueError, KubeError, OptionError, TakenError, TimeError)
 
 
-def wanted(params: dict[str, Any]) -> Wanted:
-    """The key that the options describe. Raises what is wrong with them."""
+@dataclass(frozen=True)
+class KeyRequest:
+    """What a task asks for. Reading it from the options is all that happens before the cluster is asked.
+
+    :param named: the option ``name``; empty for the user's default key, or all of them.
+    :param delivery: where a key goes; to nowhere unless it is to be present.
+    """
+
+    state: str
+    named: str
+    key: WantedKey
+    scope: KeyScope
+    delivery: Delivery
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> KeyRequest:
+        """Raises what is wrong with the options: DeliveryError, KeyValueError, OptionError or TimeError."""
+        state = params["state"]
+        delivery = Delivery(params["delivery"] if state == "present" else None)
+        return cls(state, params["name"] or "", _wanted(params), KeyScope.of(params), delivery)
+
+    def done(self, keeper: KeyKeeper) -> KeptKey:
+        """Bring the key to the state that was asked for."""
+        if self.state == "present":
+            return keeper.present(self.key, self.delivery)
+        kept = KeptKey()
+        keys = keeper.keys_of(self.key.user, self.named)
+        (keeper.absent if self.state == "absent" else keeper.disable)(keys, kept)
+        return kept
+
+
+def _wanted(params: Mapping[str, Any]) -> WantedKey:
     user = user_id(params["user"])
     value = params["value"] or ""
     if value:
         check_given(value, f"value (user {user})", allow_weak=params["allow_weak"])
-    groups = params["groups"] if params["tier"] is None else [params["tier"]]
-    wrong = [group for group in groups or [] if not group.strip() or "," in group]
-    if wrong:
-        raise OptionError(f"groups: {wrong[0]!r} is no group; a group is not empty and has no comma")
     end = params["expires_at"]
-    return Wanted(
+    return WantedKey(
         lineage=dns_name(params["name"] or default_name(user), "name"),
         user=user,
-        labels=params["labels"],
+        labels=label_option(params["labels"], "labels"),
         grace=duration(params["grace"], "grace"),
-        groups=None if groups is None else tuple(group.strip() for group in groups),
+        groups=_groups(params["groups"] if params["tier"] is None else [params["tier"]]),
         expires=moment(end, "expires_at") if end and end != "never" else None,
         end_given=bool(end),
         value=value,
     )
 
 
-def act(params: dict[str, Any], keeper: Keeper, kube: Kube) -> Kept:
-    """Bring the key to the state that was asked for."""
-    if params["state"] == "present":
-        return keeper.present(wanted(params), Delivery(store_of(params, kube), params["delivery"]))
-    kept = Kept()
-    keys = keeper.of(user_id(params["user"]), params["name"] or "")
-    (keeper.absent if params["state"] == "absent" else keeper.disable)(keys, kept)
-    return kept
-
-
-def _shown(kept: Kept, clock: Clock) -> dict[str, Any]:
-    if kept.key is not None:
-        return kept.key.report(clock.now())
-    return {"name": kept.name, "lineage": kept.lineage} if kept.name else {}
+def _groups(given: list[str] | None) -> tuple[str, ...] | None:
+    """The groups; None when none were given, so that those of the key stay."""
+    if given is None:
+        return None
+    wrong = [group for group in given if not group.strip() or "," in group]
+    if wrong:
+        raise OptionError(f"groups: {wrong[0]!r} is no group; a group is not empty and has no comma")
+    groups = tuple(group.strip() for group in given)
+    twice = [group for group in groups if groups.count(group) > 1]
+    if twice:
+        raise OptionError(f'groups: {twice[0]} is given twice; keep one (1001 is the same as "1001")')
+    return groups
 
 
 @guarded
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("groups", "tier")])
     try:
-        clock = clock_of(module.params)
-        # Before the cluster is asked.
-        wanted(module.params)
-        kube = Kube.connect(module.params)
-        keeper = Keeper(store_of(module.params, kube), clock, module.warn, check=module.check_mode)
-        kept = act(module.params, keeper, kube)
+        request = KeyRequest.of(module.params)
+        store = request.scope.store(Kube.connect(module.params))
+        clock = request.scope.clock
+        kept = request.done(KeyKeeper(store, clock, module.warn, check=module.check_mode))
     except ERRORS as error:
         module.fail_json(msg=str(error))
     module.exit_json(
@@ -225,8 +249,8 @@ def main() -> None:
         action=kept.action,
         changes=kept.changes,
         delivered=kept.delivered,
-        key=_shown(kept, clock),
-        diff=described(kept) if module._diff else [],
+        key=kept.report(clock.now()),
+        diff=kept.diff() if module._diff else [],
     )
 
 

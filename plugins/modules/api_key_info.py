@@ -115,12 +115,7 @@ from collections import Counter
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
-    KEY_ARGUMENTS,
-    OptionError,
-    clock_of,
-    store_of,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._keys.options import KEY_ARGUMENTS, KeyScope, OptionError
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
@@ -137,9 +132,9 @@ ARGUMENTS: dict[str, Any] = {
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        now = clock_of(module.params).now()
-        store = store_of(module.params, Kube.connect(module.params))
-        keys = store.keys(module.params["adopt_selectors"], module.warn)
+        scope = KeyScope.of(module.params)
+        now = scope.clock.now()
+        keys = scope.store(Kube.connect(module.params)).keys(module.params["adopt_selectors"], module.warn)
     except (KubeError, OptionError, TimeError) as error:
         module.fail_json(msg=str(error))
     users = set(module.params["users"])

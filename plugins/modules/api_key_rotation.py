@@ -222,9 +222,9 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
+    KeyScope,
     OptionError,
-    clock_of,
-    store_of,
+    label_option,
     user_id,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.plan import Due
@@ -232,10 +232,11 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import (
     Authorino,
     ProbeError,
     Prober,
-    Terms,
+    ProbeTerms,
     gateway,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Options, Rotation, counts
+from ansible_collections.llmops.maas.plugins.module_utils._keys.results import counts
+from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Rotation, RotationOptions
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
@@ -274,7 +275,7 @@ PROBE = {name: option.get("default") for name, option in ARGUMENTS["probe"]["opt
 LIMITS = {"batch_size": (1, 100_000), "concurrency": (1, 64), "max_failures": (0, 100_000)}
 
 
-def options_of(params: dict[str, Any]) -> Options:
+def options_of(params: dict[str, Any]) -> RotationOptions:
     """What a rotation needs to know. Raises TimeError or OptionError."""
     for name, (least, most) in LIMITS.items():
         if not least <= params[name] <= most:
@@ -286,8 +287,8 @@ def options_of(params: dict[str, Any]) -> Options:
             "expires_in: new keys would end before the grace period of the old ones; choose more than grace"
         )
     users = frozenset(user_id(user) for user in params["users"])
-    labels = {str(name): str(value) for name, value in params["selector"].items()}
-    return Options(
+    labels = label_option(params["selector"], "selector")
+    return RotationOptions(
         due=Due(duration(params["max_age"], "max_age"), params["force"], users, labels),
         grace=grace,
         retire_wait=duration(params["retire_wait"], "retire_wait"),
@@ -319,50 +320,53 @@ def prober_of(params: dict[str, Any], store: KeyStore) -> Prober | None:
     where = gateway(probe["urls"])
     if method != "gateway":
         where = Authorino(store.read, store.namespace, store.labels, service=method == "authorino_service")
-    terms = Terms(probe["times"], timeout, probe["prefix"], probe["ca_cert"], probe["validate_certs"])
+    terms = ProbeTerms(probe["times"], timeout, probe["prefix"], probe["ca_cert"], probe["validate_certs"])
     return Prober(where, terms)
 
 
 def _so_far(rotation: Rotation) -> str:
     """For people, once it is known which keys there are."""
-    found = counts(rotation.rows)
+    found = counts(rotation.results)
     rotated = f"{found['rotated']} of {found['due']} keys rotated, {found['failed']} failed"
-    return f"{rotated}, {found['retired']} old ones deleted" if rotation.rows else ""
+    return f"{rotated}, {found['retired']} old ones deleted" if rotation.results else ""
 
 
 def _failure(rotation: Rotation) -> str:
     """The failed keys, one line each."""
-    failed = [row for row in rotation.rows if row.error]
-    lines = [f"{row.step.key.identity.user or 'nobody'} ({row.step.key.name}): {row.error}" for row in failed]
-    told = lines if len(lines) <= 20 else [*lines[:20], f"and {len(lines) - 20} more"]
+    failed = [result for result in rotation.results if result.error]
+    lines = [
+        f"{result.step.key.identity.user or 'nobody'} ({result.step.key.name}): {result.error}" for result in failed
+    ]
+    shown = lines if len(lines) <= 20 else [*lines[:20], f"and {len(lines) - 20} more"]
     stopped = " No further key was begun." if rotation.stopped else ""
-    return f"{len(failed)} of {len(rotation.rows)} API keys failed.{stopped}\n" + "\n".join(told)
+    return f"{len(failed)} of {len(rotation.results)} API keys failed.{stopped}\n" + "\n".join(shown)
 
 
 @guarded
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        options, clock = options_of(module.params), clock_of(module.params)
-        store = store_of(module.params, Kube.connect(module.params))
-        prober, delivery = prober_of(module.params, store), Delivery(store, module.params["delivery"])
-        rotation = Rotation(store, prober, delivery, options, clock, module.warn)
+        options, scope = options_of(module.params), KeyScope.of(module.params)
+        delivery = Delivery(module.params["delivery"])
+        store = scope.store(Kube.connect(module.params))
+        prober = prober_of(module.params, store)
+        rotation = Rotation(store, prober, delivery, options, scope.clock, module.warn)
         with followed(Progress(module.params["progress"]), lambda: _so_far(rotation)):
             rotation.run(check=module.check_mode)
     except (DeliveryError, KubeError, OptionError, ProbeError, TimeError) as error:
         module.fail_json(msg=str(error))
     if prober is None and not module.check_mode:
         module.warn("no key was tried, for the probe's method is none: nothing proves that the new keys are accepted")
-    found = counts(rotation.rows)
+    found = counts(rotation.results)
     result: dict[str, Any] = {
         "changed": rotation.changed,
-        "api_keys": [row.report() for row in rotation.rows],
+        "api_keys": [result.report() for result in rotation.results],
         "counts": found,
         "adopted": rotation.adopted,
     }
     if module.check_mode and prober and found["due"]:
         result["unchecked"] = [unchecked("whether new keys are accepted", "none is made")]
-    if any(row.error for row in rotation.rows):
+    if any(result.error for result in rotation.results):
         module.fail_json(msg=_failure(rotation), **result)
     module.exit_json(**result)
 

@@ -53,7 +53,7 @@ class KeyObjectError(ValueError):
     `key` is what it says all the same, where the value alone is wrong: such a key can still be replaced or revoked.
     """
 
-    def __init__(self, message: str, key: Key | None = None) -> None:
+    def __init__(self, message: str, key: ApiKey | None = None) -> None:
         super().__init__(message)
         self.key = key
 
@@ -71,7 +71,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """One key, as its Secret has it. `value` is kept out of every representation; bytes of it that are no UTF-8 are
     surrogates (PEP 383).
     """
@@ -138,7 +138,7 @@ class Key:
         }
 
 
-def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | None:
+def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> ApiKey | None:
     """The key that a Secret of the API holds; None when it holds none.
 
     :param selector: labels by which the AuthPolicy finds keys.
@@ -159,7 +159,7 @@ def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | No
     except TimeError as error:
         raise KeyObjectError(f"{where}: annotation {error}") from error
     groups = _first(annotations, GROUP_ANNOTATIONS) or _first(labels, GROUP_LABELS)
-    key = Key(
+    key = ApiKey(
         name=metadata["name"],
         namespace=metadata["namespace"],
         uid=metadata["uid"],
@@ -239,7 +239,7 @@ class NewKey:
         }
 
 
-def successor(old: Key, labels: Mapping[str, str], identity: Identity | None = None, value: str = "") -> NewKey:
+def successor(old: ApiKey, labels: Mapping[str, str], identity: Identity | None = None, value: str = "") -> NewKey:
     """The key that follows another. Its name and id depend on the old Secret's uid alone, so there can be only one."""
     new_id = key_id(old.uid)
     kept = {name: text for name, text in old.labels.items() if name not in (DISABLED, KEY_ID)}

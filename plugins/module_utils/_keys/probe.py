@@ -42,7 +42,7 @@ class ProbeError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a key is tried. `host` is the value of the Host header, where it is not that of the URL."""
+    """Where a key is tried. ``host`` is the value of the Host header, where it is not that of the URL."""
 
     url: str
     host: str = ""
@@ -52,8 +52,13 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Terms:
-    """`times`: in a row; `timeout`: seconds until it must have happened; `prefix`: word before the key."""
+class ProbeTerms:
+    """When a key counts as proved.
+
+    :param times: expected answers in a row.
+    :param timeout: seconds within which they have to come.
+    :param prefix: word before the key.
+    """
 
     times: int = 3
     timeout: float = 30.0
@@ -65,7 +70,7 @@ class Terms:
 class Prober:
     """Tries keys on endpoints. With none, nothing is tried and everything counts as proved."""
 
-    def __init__(self, endpoints: Callable[[], Sequence[Endpoint]], terms: Terms) -> None:
+    def __init__(self, endpoints: Callable[[], Sequence[Endpoint]], terms: ProbeTerms) -> None:
         self._find = endpoints
         self._terms = terms
         self._endpoints: Sequence[Endpoint] = ()
@@ -91,7 +96,7 @@ class Prober:
             )
 
     def accepted(self, value: str) -> str:
-        """Wait until every endpoint accepts the key, several times in a row; empty, or what stands against it."""
+        """Wait until every endpoint accepts the key, several times in a row; empty, or the reason why not."""
         problem = key_problem(value)
         if problem:
             return f"it {problem}, so it cannot be sent"
@@ -176,15 +181,15 @@ class Authorino:
         self._service = service
         self._renew_seconds = renew_seconds
         self._found: Sequence[Endpoint] = ()
-        self._looked = float("-inf")
+        self._asked = float("-inf")
 
     def __call__(self) -> Sequence[Endpoint]:
-        if time.monotonic() - self._looked >= self._renew_seconds:
-            self._found = self._look()
-            self._looked = time.monotonic()
+        if time.monotonic() - self._asked >= self._renew_seconds:
+            self._found = self._find()
+            self._asked = time.monotonic()
         return self._found
 
-    def _look(self) -> Sequence[Endpoint]:
+    def _find(self) -> Sequence[Endpoint]:
         addresses, hosts = self._addresses(), self._hosts()
         if not hosts:
             raise ProbeError(
@@ -226,7 +231,7 @@ class Authorino:
 
 
 def _ready(endpoint_slice: Mapping[str, Any]) -> list[str]:
-    """`address:port` of the ready endpoints that answer plain HTTP."""
+    """``address:port`` of the ready endpoints that answer plain HTTP."""
     ports = [port["port"] for port in endpoint_slice.get("ports") or [] if "http" in str(port.get("name"))]
     port = ports[0] if ports else _PORT
     family = "[{}]:{}" if endpoint_slice.get("addressType") == "IPv6" else "{}:{}"

@@ -23,14 +23,14 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, controller_sink
+from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, received_by
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import PATTERN
 from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Rotation
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import in_parallel
 from ansible_collections.llmops.maas.plugins.modules import api_key, api_key_info, api_key_rotation
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import printed
-from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import ControllerSink
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import ControllerReceiver
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
 from tests.support.manifests_run import run_playbook
 
@@ -430,7 +430,7 @@ def test_two_rotations_at_once_leave_one_key_for_each_user(keys: Keys) -> None:
         checked = ArgumentSpecValidator(api_key_rotation.ARGUMENTS).validate({**options, "delivery": delivery})
         params = checked.validated_parameters
         store = api_key_rotation.store_of(params, Kube.connect(params))
-        given = (Delivery(store, params["delivery"]), api_key_rotation.options_of(params))
+        given = (Delivery(params["delivery"]), api_key_rotation.options_of(params))
         rotation = Rotation(store, None, *given, api_key_rotation.clock_of(params), lambda _text: None)
         start.wait()
         rotation.run(check=False)
@@ -454,8 +454,8 @@ def test_two_rotations_at_once_leave_one_key_for_each_user(keys: Keys) -> None:
 
 
 def test_files_are_private_and_replaced_in_one_step(keys: Keys, tmp_path: Path) -> None:
-    sink = ControllerSink(str(tmp_path), [])
-    with controller_sink(sink):
+    receiver = ControllerReceiver(str(tmp_path), [])
+    with received_by(receiver):
         first = keys.key(delivery={"file": "keys/${lineage}"})
         path = tmp_path / "keys" / "api-key-alice"
         assert path.read_text() == keys.values()["api-key-alice"]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.llmops.maas.plugins.filter.unlisted_keys import unlisted_keys
 from ansible_collections.llmops.maas.plugins.module_utils._keys import api_keys as objects
 from ansible_collections.llmops.maas.plugins.module_utils._keys import names
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import Identity, Key, read_key, successor
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey, Identity, read_key, successor
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, DeliveryError
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import (
     PATTERN,
@@ -60,7 +60,7 @@ def secret(name: str = "api-key-alice", **changes: Any) -> dict[str, Any]:
     return {**found, **changes}
 
 
-def key(name: str = "api-key-alice", **fields: Any) -> Key:
+def key(name: str = "api-key-alice", **fields: Any) -> ApiKey:
     found = read_key(secret(name), LABELS)
     assert found is not None
     return dataclasses.replace(found, **fields)
@@ -285,11 +285,11 @@ def test_user_ids_that_do_not_fit_are_refused(user: str) -> None:
         user_id(user)
 
 
-def steps(keys: list[Key], **due: Any) -> dict[str, str]:
+def steps(keys: list[ApiKey], **due: Any) -> dict[str, str]:
     return {step.key.name: step.action for step in plan(keys, Due(**{"max_age": 30 * 86400, **due}), NOW)}
 
 
-def following(old: Key, **fields: Any) -> Key:
+def following(old: ApiKey, **fields: Any) -> ApiKey:
     new = successor(old, LABELS)
     made = {"uid": f"uid-{new.name}", "name": new.name, "lineage": old.lineage, "succeeds": old.uid, "created": NOW}
     return dataclasses.replace(old, **{**made, "retire_after": None, "superseded_by": "", **fields})
@@ -327,7 +327,7 @@ def test_what_an_earlier_run_began_is_gone_on_with_whatever_its_age() -> None:
 class Cluster:
     """The writes of a rotation on plain keys, in the order that the product makes them, with a kill after any."""
 
-    def __init__(self, keys: list[Key]) -> None:
+    def __init__(self, keys: list[ApiKey]) -> None:
         self.keys = {item.uid: item for item in keys}
         self.given_out: set[str] = set()
 
@@ -385,10 +385,6 @@ def test_runs_killed_anywhere_end_with_one_key_for_each_user(runs: list[tuple[in
     assert all(item.uid in cluster.given_out and item.state(now) == "active" for item in left)
 
 
-class NoStore:
-    """Deliveries are only planned here."""
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -400,20 +396,20 @@ class NoStore:
 )
 def test_deliveries_that_cannot_work_are_refused_at_once(options: dict[str, Any], words: str) -> None:
     with pytest.raises(DeliveryError, match=words):
-        Delivery(NoStore(), options)  # type: ignore[arg-type]
+        Delivery(options)
 
 
 def test_two_keys_never_go_to_one_place_nor_over_a_key() -> None:
-    fixed = Delivery(NoStore(), {"secret": {"namespace": "apps", "name": "key-${user}", "key": "k"}})  # type: ignore[arg-type]
+    fixed = Delivery({"secret": {"namespace": "apps", "name": "key-${user}", "key": "k"}})
     first, second = key("one"), key("two")
     assert set(fixed.clashes([first, second], [])) == {first.uid, second.uid}
     assert fixed.clashes([first], [first, second]) == {}
-    over = Delivery(NoStore(), {"secret": {"namespace": "kuadrant-system", "name": "${lineage}", "key": "k"}})  # type: ignore[arg-type]
+    over = Delivery({"secret": {"namespace": "kuadrant-system", "name": "${lineage}", "key": "k"}})
     assert "is the Secret of a key itself" in over.clashes([first], [first, second])[first.uid]
 
 
 def test_a_user_id_leads_to_no_other_folder() -> None:
-    delivery = Delivery(NoStore(), {"secret": {"namespace": "n", "name": "k-${user}", "key": "k"}})  # type: ignore[arg-type]
+    delivery = Delivery({"secret": {"namespace": "n", "name": "k-${user}", "key": "k"}})
     (place,) = delivery.places("../../Etc/passwd", "x")
     assert str(place) == "secret n/k-etc-passwd"
 
