@@ -131,6 +131,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import default_name
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import (
@@ -150,7 +151,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     user_id,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import GoneError, TakenError
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration, moment
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, moment
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 ARGUMENTS: dict[str, Any] = {
@@ -168,7 +169,17 @@ ARGUMENTS: dict[str, Any] = {
     "allow_weak": {"type": "bool", "default": False},
     "grace": {"type": "str", "default": DEFAULT_GRACE},
 }
-ERRORS = (DeliveryError, GoneError, KeepError, KeyValueError, KubeError, OptionError, TakenError, TimeError)
+ERRORS = (
+    DeliveryError,
+    DurationError,
+    GoneError,
+    KeepError,
+    KeyValueError,
+    KubeError,
+    OptionError,
+    TakenError,
+    TimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -187,7 +198,9 @@ class KeyRequest:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> KeyRequest:
-        """Raises what is wrong with the options: DeliveryError, KeyValueError, OptionError or TimeError."""
+        """Raises what is wrong with the options: DeliveryError, DurationError, KeyValueError, OptionError
+        or TimeError.
+        """
         state = params["state"]
         delivery = Delivery(params["delivery"] if state == "present" else None)
         return cls(state, params["name"] or "", _wanted(params), KeyScope.of(params), delivery)

@@ -210,6 +210,7 @@ unchecked:
 
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress, followed
@@ -235,10 +236,10 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import (
     ProbeTerms,
     gateway,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._keys.results import counts
+from ansible_collections.llmops.maas.plugins.module_utils._keys.results import KeyResult, counts
 from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Rotation, RotationOptions
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 ARGUMENTS: dict[str, Any] = {
@@ -276,7 +277,7 @@ LIMITS = {"batch_size": (1, 100_000), "concurrency": (1, 64), "max_failures": (0
 
 
 def options_of(params: dict[str, Any]) -> RotationOptions:
-    """What a rotation needs to know. Raises TimeError or OptionError."""
+    """What a rotation needs to know. Raises DurationError or OptionError."""
     for name, (least, most) in LIMITS.items():
         if not least <= params[name] <= most:
             raise OptionError(f"{name}: {params[name]} is not possible; choose {least} to {most}")
@@ -301,7 +302,7 @@ def options_of(params: dict[str, Any]) -> RotationOptions:
 
 
 def prober_of(params: dict[str, Any], store: KeyStore) -> Prober | None:
-    """How keys are tried; None for not at all. Raises TimeError or OptionError."""
+    """How keys are tried; None for not at all. Raises DurationError or OptionError."""
     probe = {**PROBE, **(params["probe"] or {})}
     method = probe["method"] or ("gateway" if probe["urls"] else "authorino")
     if (method == "gateway") != bool(probe["urls"]):
@@ -331,12 +332,15 @@ def _so_far(rotation: Rotation) -> str:
     return f"{rotated}, {found['retired']} old ones deleted" if rotation.results else ""
 
 
+def _owner(result: KeyResult) -> str:
+    key = result.step.key
+    return f"{key.identity.user or 'nobody'} ({key.name})"
+
+
 def _failure(rotation: Rotation) -> str:
     """The failed keys, one line each."""
     failed = [result for result in rotation.results if result.error]
-    lines = [
-        f"{result.step.key.identity.user or 'nobody'} ({result.step.key.name}): {result.error}" for result in failed
-    ]
+    lines = [f"{_owner(result)}: {result.error}" for result in failed]
     shown = lines if len(lines) <= 20 else [*lines[:20], f"and {len(lines) - 20} more"]
     stopped = " No further key was begun." if rotation.stopped else ""
     return f"{len(failed)} of {len(rotation.results)} API keys failed.{stopped}\n" + "\n".join(shown)
@@ -353,7 +357,7 @@ def main() -> None:
         rotation = Rotation(store, prober, delivery, options, scope.clock, module.warn)
         with followed(Progress(module.params["progress"]), lambda: _so_far(rotation)):
             rotation.run(check=module.check_mode)
-    except (DeliveryError, KubeError, OptionError, ProbeError, TimeError) as error:
+    except (DeliveryError, DurationError, KubeError, OptionError, ProbeError, TimeError) as error:
         module.fail_json(msg=str(error))
     if prober is None and not module.check_mode:
         module.warn("no key was tried, for the probe's method is none: nothing proves that the new keys are accepted")

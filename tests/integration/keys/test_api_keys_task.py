@@ -25,6 +25,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, received_by
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import PATTERN
+from ansible_collections.llmops.maas.plugins.module_utils._keys.options import KeyScope
 from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Rotation
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import in_parallel
@@ -429,9 +430,10 @@ def test_two_rotations_at_once_leave_one_key_for_each_user(keys: Keys) -> None:
         options = {"kubeconfig": str(keys.server.kubeconfig), "namespace": keys.namespace, "force": True, "grace": "0"}
         checked = ArgumentSpecValidator(api_key_rotation.ARGUMENTS).validate({**options, "delivery": delivery})
         params = checked.validated_parameters
-        store = api_key_rotation.store_of(params, Kube.connect(params))
+        scope = KeyScope.of(params)
+        store = scope.store(Kube.connect(params))
         given = (Delivery(params["delivery"]), api_key_rotation.options_of(params))
-        rotation = Rotation(store, None, *given, api_key_rotation.clock_of(params), lambda _text: None)
+        rotation = Rotation(store, None, *given, scope.clock, lambda _text: None)
         start.wait()
         rotation.run(check=False)
         from_threads.append(rotation)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,8 +43,10 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.plan import (
     plan,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import Authorino, ProbeError
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, TimeError, duration, moment, stamp
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, TimeError, moment, stamp
+from ansible_collections.llmops.maas.plugins.modules import api_key, api_key_rotation
 
+ROTATION = ArgumentSpecValidator(api_key_rotation.ARGUMENTS).validate({}).validated_parameters
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 LABELS = {"app": "models-api"}
 
@@ -115,33 +118,6 @@ def test_demonstrations_may_have_weak_keys_but_no_impossible_ones() -> None:
     check_given("admin-key-12345", "value", allow_weak=True)
     with pytest.raises(KeyValueError):
         check_given("two words", "value", allow_weak=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("30d", 2592000), ("1h30m", 5400), ("45s", 45), ("0", 0), (0, 0), (" 2W ", 1209600)]
-)
-def test_durations(text: str, seconds: int) -> None:
-    assert duration(text, "grace") == seconds
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-5s", "5 s", "1.5h", "5s!", "20000d", "d5"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(TimeError, match="grace: "):
-        duration(text, "grace")
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("30", "'30' has no unit; write 30d for days, or 30h, 30m, 30s"),
-        (30, "30 has no unit"),
-        ("1M", "'1M' may be minutes or months"),
-        ("1h30M", "may be minutes or months"),
-    ],
-)
-def test_a_duration_says_its_unit(text: Any, words: str) -> None:
-    with pytest.raises(TimeError, match=words):
-        duration(text, "max_age")
 
 
 def listed_key(user: str, lineage: str, *, managed: bool = True) -> dict[str, Any]:
@@ -269,6 +245,40 @@ def test_there_can_be_only_one_successor_and_it_carries_on_what_limits_count_by(
     assert body["immutable"] is True
     # Two runs make two values; the name lets only one of them be stored.
     assert body["data"] != second.secret()["data"]
+
+
+def request(**options: Any) -> api_key.KeyRequest:
+    """What the module makes of options that Ansible has checked."""
+    checked = ArgumentSpecValidator(api_key.ARGUMENTS).validate({"user": "alice", **options})
+    assert checked.error_messages == []
+    return api_key.KeyRequest.of(checked.validated_parameters)
+
+
+def test_numbers_in_labels_and_groups_are_text() -> None:
+    asked = request(labels={"cost-center": 4711, "gpu": True}, groups=[1001], key_labels={"app": 1})
+    assert asked.key.labels == {"cost-center": "4711", "gpu": "true"}
+    assert asked.key.groups == ("1001",)
+    assert asked.scope.labels == {"app": "1"}
+    assert api_key_rotation.options_of({**ROTATION, "selector": {"team": 7}}).due.labels == {"team": "7"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labels": {1001: "a", "1001": "b"}}, "labels: 1001 is given twice"),
+        ({"labels": {"team": None}}, "labels.team: is empty"),
+        ({"labels": {"team": ["a"]}}, "labels.team: is a list"),
+        ({"key_labels": {"app": {}}}, "key_labels.app: is a dictionary"),
+        ({"key_labels": {}}, "key_labels: give the labels"),
+        ({"groups": [1001, "1001"]}, "groups: 1001 is given twice"),
+        ({"groups": ["a,b"]}, "groups: 'a,b' is no group"),
+    ],
+)
+def test_labels_and_groups_that_cannot_be_meant_are_refused_before_the_cluster_is_asked(
+    options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(OptionError, match=words):
+        request(**options)
 
 
 @given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
