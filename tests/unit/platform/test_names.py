@@ -90,3 +90,13 @@ def test_documented_defaults_are_those_of_the_options(module: Any) -> None:
     assert {name: real.get(name) for name in written} == written
     assert names.KUADRANT_NAMESPACE in written.values()
     assert names.KEY_LABELS in written.values()
+
+
+def test_templates_use_the_same_names() -> None:
+    found = yaml.safe_load((PLUGINS.parent / "roles" / "maas" / "vars" / "main" / "names.yml").read_text())
+    assert found["maas_namespaces"]["kuadrant"] == names.KUADRANT_NAMESPACE
+    assert found["maas_key_labels"] == names.KEY_LABELS
+    assert found["maas_model_label"] == names.MODEL_LABEL
+    assert found["maas_annotations"]["expires_at"] == names.EXPIRES
+    (label,) = found["maas_labels"]
+    assert {label: found["maas_part_of"]} == names.PART_OF
