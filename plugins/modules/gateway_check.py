@@ -274,11 +274,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import Checker
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import TextError, texts_of
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import GatewayChecker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import CREDENTIALS, GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, GatewayError, Trust
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import Keys
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import CredentialSecrets
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import ClientTokens
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
     KEY_ENTRY,
     KEY_LABELS,
@@ -287,7 +289,8 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
 )
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
-_CREDENTIALS = ["key", "none", "wrong_key", "wrong_prefix", "token", "tampered_token"]
+# Options with headers by name.
+_HEADERS = ("headers", "answer_headers")
 _REQUEST: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "section": {"type": "str", "default": "access"},
@@ -303,7 +306,7 @@ _REQUEST: dict[str, Any] = {
     "model": {"type": "str", "default": ""},
     "served_name": {"type": "str", "default": ""},
     "names": {"type": "list", "elements": "str", "default": []},
-    "credentials": {"type": "str", "choices": _CREDENTIALS, "default": "key"},
+    "credentials": {"type": "str", "choices": list(CREDENTIALS), "default": "key"},
     "user": {"type": "str", "default": ""},
     # Names of things, not secrets themselves.
     "secret": {"type": "str", "default": "", "no_log": False},
@@ -352,6 +355,7 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     problem = key_problem(given["key_prefix"])
     if problem:
         raise GatewayError(f"key_prefix: {given['key_prefix']!r} {problem}, so no request can carry it")
+    requests, key_labels = _requests(given["requests"]), texts_of(given["key_labels"], "key_labels")
     kube = Kube.connect(given)
     trust = Trust(
         given["gateway_ca_cert"] or "", _ca(kube, given["gateway_ca_secret"]), given["gateway_validate_certs"]
@@ -362,16 +366,24 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
         return Gateway(url or given["url"], host, timeout=float(given["timeout"]), trust=trust)
 
     # A mistake in an address ends the task before anything is sent.
-    for request in given["requests"]:
+    for request in requests:
         connect(request["url"], request["server_name"] or request["host"])
-    keys = Keys(kube, given["keys_namespace"], given["key_labels"])
-    tokens = Tokens(
-        Keys(Kube.connect(given), given["clients_namespace"], {}),
+    keys = CredentialSecrets(kube, given["keys_namespace"], key_labels)
+    tokens = ClientTokens(
+        CredentialSecrets(Kube.connect(given), given["clients_namespace"], {}),
         token_url=given["token_url"],
         timeout=float(given["timeout"]),
     )
-    checker = Checker(connect, keys, tokens, given["key_prefix"], Progress(given["progress"]))
-    return checker.run(given["requests"])
+    credentials = GatewayCredentials(keys, tokens, given["key_prefix"])
+    return GatewayChecker(connect, credentials, Progress(given["progress"])).run(requests)
+
+
+def _requests(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The requests, with text in their headers. Raises TextError."""
+    return [
+        {**request, **{name: texts_of(request[name] or {}, f"requests[{number}].{name}") for name in _HEADERS}}
+        for number, request in enumerate(given)
+    ]
 
 
 @guarded
@@ -379,7 +391,7 @@ def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         results = checked(module)
-    except (KubeError, GatewayError) as error:
+    except (GatewayError, KubeError, TextError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, results=results, passed=all(result["passed"] for result in results))
 

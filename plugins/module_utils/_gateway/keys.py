@@ -26,8 +26,8 @@ class KeyMissingError(Exception):
     """There is no such key, or nobody can send it; the message names the Secret and the fault, never a value."""
 
 
-class Keys:
-    """The keys that Authorino can know: Secrets with its label and those that the policies select."""
+class CredentialSecrets:
+    """Secrets of one namespace that hold credentials. Keys are found by Authorino's label and those of the policies."""
 
     def __init__(self, kube: Kube, namespace: str, labels: Mapping[str, str]) -> None:
         self._kube = kube
@@ -36,7 +36,7 @@ class Keys:
         self._labels = {**labels, **WATCHED}
         self._found: list[dict[str, Any]] | None = None
 
-    def of(self, user: str) -> str:
+    def key_of(self, user: str) -> str:
         """The newest key of a user, one that is about to retire only when there is no other.
 
         :raises KeyMissingError: there is none, or no header can carry it.
@@ -50,11 +50,17 @@ class Keys:
         return sendable(chosen, KEY_ENTRY)
 
     def key_in_secret(self, name: str, entry: str) -> str:
-        """The key that is one entry of one Secret. Raises KeyMissingError as `of` does."""
+        """The key that is one entry of one Secret.
+
+        :raises KeyMissingError: there is none, or no header can carry it.
+        """
         return sendable(self._read(name), entry)
 
-    def in_secret(self, name: str, entry: str) -> str:
-        """The value of one entry of one Secret of the namespace."""
+    def value_in(self, name: str, entry: str) -> str:
+        """The value of one entry of one Secret.
+
+        :raises KeyMissingError: there is none.
+        """
         return decoded(self._read(name), entry)
 
     def _read(self, name: str) -> Mapping[str, Any]:
@@ -67,7 +73,7 @@ class Keys:
         return found
 
     def _why_missing(self, user: str) -> str:
-        # Metadata alone: values of other Secrets are nobody's business here.
+        # Metadata alone: values of other Secrets are not needed here.
         items = self._kube.request("GET", self._path, accept=PARTIAL_LIST).get("items") or []
         for item in items:
             metadata = item["metadata"]

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import call, hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.masking import as_bytes
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import Checker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import GatewayChecker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import told
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import describe_answer
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import DeliveryError
 from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import Endpoint, Prober, ProbeTerms
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
@@ -194,7 +195,8 @@ def test_a_check_that_fails_in_any_way_ends_no_other() -> None:
     def connect(_url: str, _host: str) -> Any:
         return SimpleNamespace(send=send)
 
-    checker = Checker(connect, SimpleNamespace(), SimpleNamespace(), "APIKEY")  # type: ignore[arg-type]
+    nobody: Any = SimpleNamespace()
+    checker = GatewayChecker(connect, GatewayCredentials(nobody, nobody, "APIKEY"))
     fields = {"section": "x", "model": "", "user": "", "kind": "plain", "method": "GET", "host": "h", "headers": {}}
     fields |= {"credentials": "none", "expected": [200], "settle": 0, "denied": False, "served_name": "", "names": []}
     fields |= {"url": "", "server_name": "", "target": "", "answer_headers": {}}
@@ -215,7 +217,7 @@ def test_an_answer_is_covered_before_it_is_cut() -> None:
     secret = odd_value("{}{}")
     with call():
         hide(secret.value)
-        words = told(Answer(422, 0.0, {}, f"{'x' * 185} {secret.value}".encode()))
+        words = describe_answer(Answer(422, 0.0, {}, f"{'x' * 185} {secret.value}".encode()))
     assert words == f"{'x' * 185} ********"
 
 
