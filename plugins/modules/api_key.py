@@ -13,10 +13,10 @@ version_added: 0.1.0
 description:
   - Keeps one API key for Authorino, in a Secret that cannot be changed in place.
   - Authorino reads what a Secret says about its user only once. So other groups, another end or another value make a
-    new key; the one before it stays valid for O(grace) and is removed by the first run after that, of this module or
-    of M(llmops.maas.api_key_rotation).
-  - A key that was rotated stays as it is, also when O(value) still names the one that it had at first.
-  - Keys that were made by hand are adopted when they bear the O(key_labels); a warning says which.
+    new key. The previous one stays valid for O(grace) and is removed by the first later run of this module or of
+    M(llmops.maas.api_key_rotation).
+  - A key that was rotated stays as it is, even when O(value) is still the one that it had at first.
+  - Keys that were made by hand are adopted when they have the O(key_labels); a warning says which.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._api_keys.delivery
@@ -39,22 +39,22 @@ options:
     required: true
   name:
     description:
-      - Name of the key, for users that have several. The first Secret bears it, later ones begin with it.
+      - Name of the key, for users that have several. The first Secret has this name; later ones use it as a prefix.
       - Default is C(api-key-<user>); for O(state=absent) and O(state=disabled) all keys of the user.
     type: str
   state:
     description:
-      - V(present) has a key that is accepted; V(disabled) keeps the Secrets but lets nobody in; V(absent) removes them.
-      - The last two act at once, without a grace period.
+      - V(present) keeps a key that is accepted; V(disabled) keeps the Secrets but admits nobody; V(absent) removes them.
+      - The last two take effect at once, without a grace period.
     type: str
     choices: [present, absent, disabled]
     default: present
   groups:
-    description: Groups of the user. Left out, those that the key has stay; a new one has none.
+    description: Groups of the user. Left out, the key keeps those that it has; a new key has none.
     type: list
     elements: str
   tier:
-    description: Short for O(groups) with this one.
+    description: Short for O(groups) with this one group.
     type: str
   labels:
     description: Further labels of the Secret.
@@ -64,7 +64,7 @@ options:
     description:
       - Moment with its time zone after which the key is not accepted any more, such as V(2026-12-31T23:59:59Z), or
         V(never). The AuthPolicy enforces it.
-      - Left out, what the key has stays; a new one has no end.
+      - Left out, the key keeps its end; a new key has none.
     type: str
   value:
     description:
@@ -109,7 +109,7 @@ action:
   type: str
   returned: success
 changes:
-  description: Every change in words.
+  description: Every change, in words.
   type: list
   elements: str
   returned: success
@@ -120,7 +120,7 @@ key:
   returned: with O(state=present)
   sample: {name: api-key-alice, namespace: kuadrant-system, user: alice, state: active, fingerprint: 0a1b2c3d4e5f}
 delivered:
-  description: Where the key was brought to.
+  description: Where the key was delivered.
   type: list
   elements: str
   returned: success
@@ -198,8 +198,12 @@ class KeyRequest:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> KeyRequest:
-        """Raises what is wrong with the options: DeliveryError, DurationError, KeyValueError, OptionError
-        or TimeError.
+        """
+        :raises DeliveryError: ``delivery`` names a place that cannot be used.
+        :raises DurationError: ``grace`` is no duration.
+        :raises KeyValueError: ``value`` is weak or cannot be sent.
+        :raises OptionError: any other option that cannot be used.
+        :raises TimeError: ``expires_at`` or ``now`` is no moment.
         """
         state = params["state"]
         delivery = Delivery(params["delivery"] if state == "present" else None)

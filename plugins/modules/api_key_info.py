@@ -11,7 +11,8 @@ module: api_key_info
 short_description: List API keys, their users, ages and states
 version_added: 0.1.0
 description:
-  - Lists the API keys that Authorino may know, and those that it should know but does not watch. Never their values.
+  - Lists the API keys that Authorino may know, and those that it should know but does not watch. Never returns their
+    values.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._kube_auth
@@ -73,7 +74,7 @@ api_keys:
       description: Name of the key, which stays the same when it is rotated.
       type: str
     key_id:
-      description: The part of a generated key that is no secret; empty for keys that were made otherwise.
+      description: The part of a generated key that is no secret; empty for keys of other schemes.
       type: str
     state:
       description:

@@ -16,10 +16,10 @@ description:
     it is refused.
   - All state is on the Secrets. A run that is killed at any point is completed by the next one; two runs at once make
     one new key for each old one.
-  - Keys that were made by hand are adopted when they bear the O(key_labels); a warning says which.
+  - Keys that were made by hand are adopted when they have the O(key_labels); a warning says which.
   - Keys that are disabled, that have expired, or whose predecessor is still in its grace period are left as they are.
-  - A key that no header can carry, such as one that ends in a line end, is named in a warning and rotated. That the old
-    one is refused then needs no proof.
+  - A key that no header can carry, such as one that ends in a line end, is named in a warning and rotated. Nobody can
+    send the old one, so it needs no proof that it is refused.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._api_keys.delivery
@@ -75,15 +75,15 @@ options:
     description: New keys end after this time. Left out, they end when those before them would have.
     type: str
   batch_size:
-    description: Number of keys after which failures are counted.
+    description: Number of keys in a batch. Failures are counted after each.
     type: int
     default: 100
   concurrency:
-    description: Number of keys that are worked on at once, 1 to 64.
+    description: Number of keys that are rotated at the same time, 1 to 64.
     type: int
     default: 8
   max_failures:
-    description: With more failed keys than this, no further batch is begun.
+    description: With more failed keys than this, no further batch is started.
     type: int
     default: 0
   probe:
@@ -104,7 +104,7 @@ options:
         elements: str
         default: []
       times:
-        description: How many times in a row the answers have to be right.
+        description: How many expected answers in a row prove a key.
         type: int
         default: 3
       timeout:
@@ -185,7 +185,7 @@ api_keys:
       description: Whether this run deleted the old key.
       type: bool
     error:
-      description: What went wrong, and the mend.
+      description: What went wrong, and the fix.
       type: str
 counts:
   description: Numbers of keys.
@@ -193,7 +193,7 @@ counts:
   returned: always, once the options are right
   sample: {keys: 4, due: 4, rotated: 4, retired: 0, waiting: 4, kept: 0, failed: 0, not_started: 0, to_retire: 0}
 adopted:
-  description: Names of Secrets that were made otherwise and got labels.
+  description: Names of Secrets of other schemes that were adopted.
   type: list
   elements: str
   returned: always, once the options are right
@@ -271,13 +271,17 @@ ARGUMENTS: dict[str, Any] = {
     },
     "progress": {"type": "path"},
 }
-# What the options of `probe` are when it is left out.
+# What the options of ``probe`` are when it is left out.
 PROBE = {name: option.get("default") for name, option in ARGUMENTS["probe"]["options"].items()}
 LIMITS = {"batch_size": (1, 100_000), "concurrency": (1, 64), "max_failures": (0, 100_000)}
 
 
 def options_of(params: dict[str, Any]) -> RotationOptions:
-    """What a rotation needs to know. Raises DurationError or OptionError."""
+    """How to rotate.
+
+    :raises DurationError: an option that is no duration.
+    :raises OptionError: any other option that cannot be used.
+    """
     for name, (least, most) in LIMITS.items():
         if not least <= params[name] <= most:
             raise OptionError(f"{name}: {params[name]} is not possible; choose {least} to {most}")
@@ -302,7 +306,11 @@ def options_of(params: dict[str, Any]) -> RotationOptions:
 
 
 def prober_of(params: dict[str, Any], store: KeyStore) -> Prober | None:
-    """How keys are tried; None for not at all. Raises DurationError or OptionError."""
+    """How keys are tried; None for not at all.
+
+    :raises DurationError: ``probe.timeout`` is no duration.
+    :raises OptionError: options that do not fit together.
+    """
     probe = {**PROBE, **(params["probe"] or {})}
     method = probe["method"] or ("gateway" if probe["urls"] else "authorino")
     if (method == "gateway") != bool(probe["urls"]):
@@ -360,7 +368,9 @@ def main() -> None:
     except (DeliveryError, DurationError, KubeError, OptionError, ProbeError, TimeError) as error:
         module.fail_json(msg=str(error))
     if prober is None and not module.check_mode:
-        module.warn("no key was tried, for the probe's method is none: nothing proves that the new keys are accepted")
+        module.warn(
+            "no key was tried, because the probe's method is none: nothing proves that the new keys are accepted"
+        )
     found = counts(rotation.results)
     result: dict[str, Any] = {
         "changed": rotation.changed,

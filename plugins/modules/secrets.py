@@ -11,10 +11,10 @@ module: secrets
 short_description: Keep Secrets with given, generated and composed values
 version_added: 0.1.0
 description:
-  - Makes Secrets whose values are given, generated once and then kept, or composed from the others.
+  - Makes Secrets whose values are given, generated once and then kept, or composed from other values.
   - Values are made in the module and go to the API server only. They are never returned, shown in a diff or generated
     in check mode.
-  - Keys of a Secret that are not named are left alone, and so are labels and annotations of others.
+  - Keys of a Secret that are not named stay as they are, and so do labels and annotations that others have set.
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
@@ -53,13 +53,13 @@ options:
       data:
         description:
           - Given values by key.
-          - Ansible hides them in all output, so words that are no secret belong in O(secrets[].compose).
+          - Ansible hides them in all output, so text that is not secret belongs in O(secrets[].compose).
         type: dict
         default: {}
       generate:
         description:
           - Number of characters by key, at least 16.
-          - A value that is there is kept, a missing one is generated from letters and digits.
+          - An existing value is kept; a missing one is generated from letters and digits.
         type: dict
         default: {}
       compose:

@@ -29,8 +29,8 @@ _SEAL_HINTS = {
 class Kind:
     """One kind of request: where it goes below the model's path, its body, and what is wrong with an answer.
 
-    `problem` judges an answer of the status `judges`; it gets the answer and the model's names, of which it may use
-    any. `hints` say what other statuses mean.
+    ``problem`` judges an answer of the status ``judges``: it gets the answer and the model's names, any of which the
+    answer may use. ``hints`` say what other statuses mean.
     """
 
     method: str
@@ -105,7 +105,7 @@ def _seal(answer: Answer, _names: Sequence[str]) -> str:
 
 
 def _echo(answer: Answer, names: Sequence[str]) -> str:
-    """`names` are headers that must not reach a backend; one that ends with a star stands for all that begin so."""
+    """``names`` are headers that must not reach a backend; one that ends in a star is a prefix."""
     headers = _json(answer).get("headers")
     if not isinstance(headers, dict):
         return "the answer does not say which headers the backend got"

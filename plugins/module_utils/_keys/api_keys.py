@@ -50,7 +50,7 @@ _SLUG_LENGTH = 40
 class KeyObjectError(ValueError):
     """A Secret that cannot be used as a key; the message names it, its user and the fix, never a value.
 
-    `key` is what it says all the same, where the value alone is wrong: such a key can still be replaced or revoked.
+    ``key`` is what the Secret says where only the value is wrong: such a key can still be replaced or revoked.
     """
 
     def __init__(self, message: str, key: ApiKey | None = None) -> None:
@@ -62,7 +62,7 @@ class KeyObjectError(ValueError):
 class Identity:
     """What Authorino takes from the Secret; it is read once, so a change needs a new key.
 
-    `expires` is the end of the user's access, or None.
+    ``expires`` is the end of the user's access, or None.
     """
 
     user: str
@@ -72,8 +72,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key, as its Secret has it. `value` is kept out of every representation; bytes of it that are no UTF-8 are
-    surrogates (PEP 383).
+    """One key, as its Secret has it.
+
+    ``value`` is kept out of every representation; bytes of it that are not UTF-8 are surrogates (PEP 383).
     """
 
     name: str
@@ -102,12 +103,12 @@ class ApiKey:
 
     @property
     def managed(self) -> bool:
-        """Whether it carries our labels, or was made in another way."""
+        """Whether it carries our labels; one of another scheme does not."""
         return bool(self.key_id)
 
     @property
     def pending(self) -> bool:
-        """Whether it was made to follow another key and nobody can have got it yet."""
+        """Whether it was made to follow another key, and nobody can have received it yet."""
         return bool(self.succeeds) and not self.proved
 
     def state(self, now: datetime) -> str:
@@ -118,7 +119,7 @@ class ApiKey:
         return "retiring" if self.retire_after is not None else "active"
 
     def report(self, now: datetime) -> dict[str, Any]:
-        """What may be shown of it."""
+        """What may be shown of it, as the modules return it."""
         return {
             "user": self.identity.user,
             "groups": list(self.identity.groups),
@@ -204,7 +205,7 @@ def _first(values: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key to be made. `value` empty means that one is generated when it is."""
+    """A key to be made. With an empty ``value``, one is generated when the Secret is."""
 
     name: str
     namespace: str

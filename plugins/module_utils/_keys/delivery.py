@@ -174,7 +174,7 @@ class Delivery:
         places = self.places(key.identity.user, key.lineage)
         problem = key_problem(key.value) if places else ""
         if problem:
-            raise DeliveryError(f"{key.where} is not delivered, for its {KEY_ENTRY} {problem}; rotate this key")
+            raise DeliveryError(f"{key.where} is not delivered, because its {KEY_ENTRY} {problem}; rotate this key")
         changed = [self._bring(key, place, store) for place in places]
         return [str(place) for place in places], any(changed)
 

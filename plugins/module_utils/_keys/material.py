@@ -71,7 +71,7 @@ def weakness(value: str) -> str:
     if len(value) < SHORTEST_GIVEN:
         return f"has fewer than {SHORTEST_GIVEN} characters"
     if entropy_bits(value) < LEAST_BITS:
-        return "can be guessed, for its characters repeat too much"
+        return "can be guessed, because its characters repeat too much"
     return ""
 
 

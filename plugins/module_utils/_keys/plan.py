@@ -48,7 +48,7 @@ class Due:
 
 @dataclass(frozen=True)
 class Step:
-    """What to do with one key. ``reason`` says why, for people."""
+    """What to do with one key. ``reason`` says why, in words."""
 
     action: str
     key: ApiKey

@@ -67,7 +67,7 @@ class KeyRetirer:
             trouble = self.prober.accepted(newer.value)
             if trouble:
                 raise StepError(
-                    f"{old.where} is not deleted, for its successor {newer.name} is not accepted: {trouble}"
+                    f"{old.where} is not deleted, because its successor {newer.name} is not accepted: {trouble}"
                 )
         result.changed = self.store.delete(old, still=lambda key: key.retire_after is not None) or result.changed
         result.retired = True
@@ -91,7 +91,7 @@ class KeyRetirer:
                 return found
             name = found.superseded_by
         raise StepError(
-            f"{old.where} is not deleted, for no newer key is in use in its place (it names"
+            f"{old.where} is not deleted, because no newer key has taken its place (it names"
             f" {old.superseded_by or 'none'}); remove its annotation {RETIRE_AFTER} to keep it, or delete it yourself"
         )
 

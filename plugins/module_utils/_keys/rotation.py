@@ -5,9 +5,9 @@
 """Rotating API keys without a moment in which a user has none that works: the order of a run.
 
 For each key that is due: make its successor, prove that it is accepted, deliver it, and only then mark the old one with
-the time at which it ends (`_keys.issue`). When that time has come: prove the new one again, delete the old one, prove
-that it is refused (`_keys.retire`). Each write is decided on what the objects say and is refused by the API server when
-they have changed, so a run may be killed at any point, and two may run at once.
+the time at which it ends (``_keys.issue``). When that time has come: prove the new one again, delete the old one, prove
+that it is refused (``_keys.retire``). Each write is decided on what the objects say and is refused by the API server
+when they have changed, so a run may be killed at any point, and two may run at once.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ class Rotation:
     def run(self, *, check: bool) -> None:
         """Do all that can be done now. Failures of keys are in the results.
 
-        :raises KubeError: nothing was begun, for the keys cannot be listed.
-        :raises ProbeError: nothing was begun, for keys cannot be tried.
+        :raises KubeError: nothing was begun, because the keys cannot be listed.
+        :raises ProbeError: nothing was begun, because keys cannot be tried.
         """
         keys = self._store.keys(self._options.adopt_selectors, self._warn)
         steps = plan(keys, self._options.due, self._clock.now())
