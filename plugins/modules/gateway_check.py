@@ -278,7 +278,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress
 from ansible_collections.llmops.maas.plugins.module_utils._common.texts import TextError, texts_of
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import GatewayChecker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import GatewayChecker, with_texts
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import CREDENTIALS, GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, GatewayError, Trust
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import CredentialSecrets
@@ -292,8 +292,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
 )
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
-# Options with headers by name.
-_HEADERS = ("headers", "answer_headers")
 _REQUEST: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "section": {"type": "str", "default": "access"},
@@ -358,7 +356,7 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     problem = key_problem(given["key_prefix"])
     if problem:
         raise GatewayError(f"key_prefix: {given['key_prefix']!r} {problem}, so no request can carry it")
-    requests, key_labels = _requests(given["requests"]), texts_of(given["key_labels"], "key_labels")
+    requests, key_labels = with_texts(given["requests"]), texts_of(given["key_labels"], "key_labels")
     kube = Kube.connect(given)
     trust = Trust(
         given["gateway_ca_cert"] or "", _ca(kube, given["gateway_ca_secret"]), given["gateway_validate_certs"]
@@ -379,17 +377,6 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     )
     credentials = GatewayCredentials(keys, tokens, given["key_prefix"])
     return GatewayChecker(connect, credentials, Progress(given["progress"])).run(requests)
-
-
-def _requests(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The requests, with text in their headers.
-
-    :raises TextError: a header that is no text.
-    """
-    return [
-        {**request, **{name: texts_of(request[name] or {}, f"requests[{number}].{name}") for name in _HEADERS}}
-        for number, request in enumerate(given)
-    ]
 
 
 @guarded

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import described
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress, Tally
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import texts_of
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer, Gateway
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import KeyMissingError
@@ -26,6 +27,8 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import att
 # How many requests over the limit have to be refused.
 OVER = 3
 _PAUSE = 0.25
+# Options with headers by name.
+_HEADERS = ("headers", "answer_headers")
 _NO_ANSWER = "no answer"
 # Envoy adds it to what a backend has answered, and to nothing that it answers itself.
 _FROM_BACKEND = "x-envoy-upstream-service-time"
@@ -126,6 +129,17 @@ class GatewayChecker:
         headers["Host"] = check["host"]
         authorization = self.credentials.header(check)
         return {**headers, "Authorization": authorization} if authorization else headers
+
+
+def with_texts(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The checks of the option ``requests``, with text in their headers.
+
+    :raises TextError: a header that is no text.
+    """
+    return [
+        {**check, **{name: texts_of(check[name] or {}, f"requests[{number}].{name}") for name in _HEADERS}}
+        for number, check in enumerate(requests)
+    ]
 
 
 def _sizes(checks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
