@@ -44,7 +44,7 @@ options:
     type: str
   state:
     description:
-      - V(present) keeps a key that is accepted; V(disabled) keeps its Secrets but admits nobody; V(absent) removes them.
+      - V(present) has a key that is accepted; V(disabled) keeps the Secrets but admits nobody; V(absent) removes them.
       - The last two take effect at once, without a grace period.
     type: str
     choices: [present, absent, disabled]

@@ -23,6 +23,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._common.header_values 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import generate, random_id
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_SERVICE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 try:
     import urllib3
@@ -109,20 +110,19 @@ class Prober:
         return self._until(value, lambda status: status == 401)
 
     def _until(self, value: str, good: Callable[[int], bool]) -> str:
-        deadline = time.monotonic() + self._terms.timeout
-        row = 0
-        while row < self._terms.times:
-            trouble = self._round(value, good)
-            if trouble:
-                row = 0
-                if time.monotonic() > deadline:
-                    return f"{trouble} for {self._terms.timeout:g} s"
-                time.sleep(_PAUSE_SECONDS)
+        trouble = ""
+        for number, _turn in enumerate(attempts(self._terms.timeout, _PAUSE_SECONDS)):
+            if number:
                 # Replicas come and go.
                 self._refresh()
-            else:
-                row += 1
-        return ""
+            trouble = self._in_a_row(value, good)
+            if not trouble:
+                return ""
+        return f"{trouble} for {self._terms.timeout:g} s"
+
+    def _in_a_row(self, value: str, good: Callable[[int], bool]) -> str:
+        rounds = (self._round(value, good) for _round in range(self._terms.times))
+        return next((trouble for trouble in rounds if trouble), "")
 
     def _refresh(self) -> None:
         # While Authorino or the API server restarts, there may be none: the ones known are asked until time is up.
