@@ -277,7 +277,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress
-from ansible_collections.llmops.maas.plugins.module_utils._common.texts import TextError, texts_of
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import NoTextError, texts_of
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import GatewayChecker, with_texts
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import CREDENTIALS, GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, GatewayError, Trust
@@ -384,7 +384,7 @@ def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         results = checked(module)
-    except (GatewayError, KubeError, TextError) as error:
+    except (GatewayError, KubeError, NoTextError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, results=results, passed=all(result["passed"] for result in results))
 

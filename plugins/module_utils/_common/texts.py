@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class TextError(ValueError):
+class NoTextError(ValueError):
     """A value that is no text and has no obvious one; the message names its place and the fix, never the value."""
 
 
@@ -18,15 +18,15 @@ def text_of(value: Any, where: str) -> str:
     """The value as somebody would write it in YAML: ``true`` for a boolean, the digits of a number.
 
     :param where: option and name, for the message.
-    :raises TextError: null, a list or a dictionary.
+    :raises NoTextError: null, a list or a dictionary.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
-        raise TextError(f'{where}: is empty (null); write a text, such as "", or leave it out')
+        raise NoTextError(f'{where}: is empty (null); write a text, such as "", or leave it out')
     if isinstance(value, Mapping | list | tuple):
         kind = "dictionary" if isinstance(value, Mapping) else "list"
-        raise TextError(f"{where}: is a {kind}, where Kubernetes wants a text; write one, in quotes")
+        raise NoTextError(f"{where}: is a {kind}, where Kubernetes wants a text; write one, in quotes")
     return str(value)
 
 
@@ -34,12 +34,12 @@ def texts_of(values: Mapping[Any, Any], where: str) -> dict[str, str]:
     """Labels, annotations and the like with names and values as text.
 
     :param where: the option, for the message.
-    :raises TextError: a value as in ``text_of``, or two names that are one as text, such as ``1001`` and ``"1001"``.
+    :raises NoTextError: a value as in ``text_of``, or two names that are one as text, such as ``1001`` and ``"1001"``.
     """
     found: dict[str, str] = {}
     for key, value in values.items():
         name = text_of(key, f"{where}: a name")
         if name in found:
-            raise TextError(f"{where}: {name} is given twice, as a text and as a number or boolean; keep one")
+            raise NoTextError(f"{where}: {name} is given twice, as a text and as a number or boolean; keep one")
         found[name] = text_of(value, f"{where}.{name}")
     return found

@@ -134,7 +134,7 @@ class GatewayChecker:
 def with_texts(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The checks of the option ``requests``, with text in their headers.
 
-    :raises TextError: a header that is no text.
+    :raises NoTextError: a header that is no text.
     """
     return [
         {**check, **{name: texts_of(check[name] or {}, f"requests[{number}].{name}") for name in _HEADERS}}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._common.texts import TextError, texts_of
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import NoTextError, texts_of
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_LABELS, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, moment
@@ -66,7 +66,7 @@ def label_option(labels: Mapping[Any, Any], option: str) -> dict[str, str]:
     """
     try:
         return texts_of(labels, option)
-    except TextError as error:
+    except NoTextError as error:
         raise OptionError(str(error)) from error
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import is_text
-from ansible_collections.llmops.maas.plugins.module_utils._common.texts import TextError, texts_of
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import NoTextError, texts_of
 
 # URL-safe without '-' and '_', so that a value never looks like an option and needs no quoting anywhere.
 ALPHABET = string.ascii_letters + string.digits
@@ -59,7 +59,7 @@ def checked_specs(specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _with_texts(spec: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {**spec, **{part: texts_of(spec[part], f"{where_of(spec)}: {part}") for part in _TEXTS}}
-    except TextError as error:
+    except NoTextError as error:
         raise SecretError(str(error)) from error
 
 

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -453,6 +454,34 @@ def test_two_rotations_at_once_leave_one_key_for_each_user(keys: Keys) -> None:
     values = keys.values()
     for row in rows:
         assert values[f"for-{row['user']}"] == values[row["name"]]
+
+
+def test_a_rotation_takes_seven_requests_for_each_key(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made, proved, looked for at its consumer and delivered there, marked; its successor looked at, deleted."""
+    count = 5
+    for number in range(count):
+        keys.key(user=f"user-{number}")
+    asked: list[str] = []
+    send = Kube.request
+
+    def counted(self: Kube, method: str, path: str, **more: Any) -> Any:
+        asked.append(method)
+        return send(self, method, path, **more)
+
+    monkeypatch.setattr(Kube, "request", counted)
+    done = keys.rotate(grace="0", delivery={"secret": {"namespace": keys.namespace, "name": "for-${user}"}})
+    assert done["counts"]["retired"] == count
+    lists = 2
+    assert Counter(asked) == {"GET": 2 * count + lists, "POST": count, "PATCH": 3 * count, "DELETE": count}
+
+
+def test_numbers_in_labels_are_text(keys: Keys) -> None:
+    labels = {"cost-center": 4711, "gpu": True}
+    keys.key(labels=labels)
+    assert keys.key(labels=labels)["changed"] is False
+    (secret,) = keys.secrets().values()
+    assert secret["metadata"]["labels"].items() >= {"cost-center": "4711", "gpu": "true"}.items()
+    assert "labels.gpu: is a list" in keys.key(labels={"gpu": ["a"]})["msg"]
 
 
 def test_files_are_private_and_replaced_in_one_step(keys: Keys, tmp_path: Path) -> None:
