@@ -91,7 +91,7 @@ class KeyRetirer:
                 return found
             name = found.superseded_by
         raise StepError(
-            f"{old.where} is not deleted, because no newer key has taken its place (it names"
+            f"{old.where} is not deleted, because no newer key is in use in its place (it names"
             f" {old.superseded_by or 'none'}); remove its annotation {RETIRE_AFTER} to keep it, or delete it yourself"
         )
 
