@@ -42,7 +42,7 @@ def parse_rates(text: str, field: str) -> list[dict[str, int | str]]:
         window = str(rate["window"])
         by_length.setdefault(gateway_seconds(window, field), []).append(window)
     # Limitador keeps one counter for each length, however it is written.
-    twice = [" and ".join(dict.fromkeys(windows)) for windows in by_length.values() if len(windows) > 1]
+    twice = [" = ".join(sorted(set(windows))) for windows in by_length.values() if len(windows) > 1]
     if twice:
         raise RateError(
             f"{field}: the window {', '.join(twice)} appears more than once in {text!r}; keep one rate per window"
