@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 
-MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _PART = re.compile(r"([0-9]+)([smhdw])")
 _LONGEST_SECONDS = 10 * 365 * 86400
 _GATEWAY_PART = re.compile(r"([0-9]{1,5})(h|ms|m|s)")
@@ -47,7 +47,7 @@ def duration(text: str | float, option: str) -> int:
     if words.isdecimal():
         seconds = 0
     elif parts and "".join(number + unit for number, unit in parts) == words:
-        seconds = sum(int(number) * MILLISECONDS[unit] // 1000 for number, unit in parts)
+        seconds = sum(int(number) * _MILLISECONDS[unit] // 1000 for number, unit in parts)
     else:
         raise DurationError(f"{option}: {text!r} is no duration; write it as 30d, 24h, 1h30m or 45s")
     if seconds > _LONGEST_SECONDS:
@@ -64,4 +64,4 @@ def gateway_seconds(text: str, field: str) -> float:
         raise DurationError(
             f"{field}: {text!r} is no duration of the Gateway API; write it as 30s, 5m or 1h30m (no days, no fractions)"
         )
-    return sum(int(number) * MILLISECONDS[unit] for number, unit in _GATEWAY_PART.findall(text)) / 1000
+    return sum(int(number) * _MILLISECONDS[unit] for number, unit in _GATEWAY_PART.findall(text)) / 1000
