@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module of the same name, in this process where that comes to the same, and shows how far it is."""
+"""Runs the module of the same name, in this process where that makes no difference, and shows its progress."""
 
 from __future__ import annotations
 

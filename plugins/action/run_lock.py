@@ -17,7 +17,7 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.modules import run_lock
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Shell
@@ -41,7 +41,7 @@ class ActionModule(DirectAction):
         arguments = {**self._task.args, "run": this_run(task_vars)}
         try:
             timeout = duration(arguments.get("timeout", run_lock.DEFAULT_TIMEOUT), "timeout (maas_lock_timeout)")
-        except TimeError as error:
+        except DurationError as error:
             raise AnsibleActionFail(str(error)) from error
         # Only who takes the lock may have to wait.
         wait = timeout if arguments.get("state", "acquired") == "acquired" else 0

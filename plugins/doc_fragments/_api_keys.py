@@ -21,7 +21,7 @@ options:
   now:
     description:
       - The moment to act for, with a time zone, such as V(2026-12-31T12:00:00Z). Default is the system's time.
-      - For trying out what a later run will do, with check mode.
+      - With check mode, shows what a later run would do.
     type: str
 notes:
   - No key is ever shown, logged or returned, except where O(ignore:delivery.registered) asks for it.
@@ -32,7 +32,7 @@ notes:
 options:
   delivery:
     description:
-      - Where a new key is brought to. Several may be given.
+      - Where a new key is delivered. Several may be given.
       - In names and paths, C(${user}) stands for the user and C(${lineage}) for the key's name, which stays the same
         when it is rotated.
     type: dict

@@ -13,10 +13,10 @@ version_added: 0.1.0
 description:
   - Keeps one API key for Authorino, in a Secret that cannot be changed in place.
   - Authorino reads what a Secret says about its user only once. So other groups, another end or another value make a
-    new key; the one before it stays valid for O(grace) and is removed by the first run after that, of this module or
-    of M(llmops.maas.api_key_rotation).
-  - A key that was rotated stays as it is, also when O(value) still names the one that it had at first.
-  - Keys that were made by hand are adopted when they bear the O(key_labels); a warning says which.
+    new key. The previous one stays valid for O(grace) and is removed by the first later run of this module or of
+    M(llmops.maas.api_key_rotation).
+  - A key that was rotated stays as it is, even when O(value) is still the one that it had at first.
+  - Keys that were made by hand are adopted when they have the O(key_labels); a warning says which.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._api_keys.delivery
@@ -39,22 +39,22 @@ options:
     required: true
   name:
     description:
-      - Name of the key, for users that have several. The first Secret bears it, later ones begin with it.
+      - Name of the key, for users that have several. The first Secret has this name; later ones use it as a prefix.
       - Default is C(api-key-<user>); for O(state=absent) and O(state=disabled) all keys of the user.
     type: str
   state:
     description:
-      - V(present) has a key that is accepted; V(disabled) keeps the Secrets but lets nobody in; V(absent) removes them.
-      - The last two act at once, without a grace period.
+      - V(present) has a key that is accepted; V(disabled) keeps the Secrets but admits nobody; V(absent) removes them.
+      - The last two take effect at once, without a grace period.
     type: str
     choices: [present, absent, disabled]
     default: present
   groups:
-    description: Groups of the user. Left out, those that the key has stay; a new one has none.
+    description: Groups of the user. Left out, the key keeps those that it has; a new key has none.
     type: list
     elements: str
   tier:
-    description: Short for O(groups) with this one.
+    description: Short for O(groups) with this one group.
     type: str
   labels:
     description: Further labels of the Secret.
@@ -64,7 +64,7 @@ options:
     description:
       - Moment with its time zone after which the key is not accepted any more, such as V(2026-12-31T23:59:59Z), or
         V(never). The AuthPolicy enforces it.
-      - Left out, what the key has stays; a new one has no end.
+      - Left out, the key keeps its end; a new key has none.
     type: str
   value:
     description:
@@ -109,7 +109,7 @@ action:
   type: str
   returned: success
 changes:
-  description: Every change in words.
+  description: Every change, in words.
   type: list
   elements: str
   returned: success
@@ -120,15 +120,18 @@ key:
   returned: with O(state=present)
   sample: {name: api-key-alice, namespace: kuadrant-system, user: alice, state: active, fingerprint: 0a1b2c3d4e5f}
 delivered:
-  description: Where the key was brought to.
+  description: Where the key was delivered.
   type: list
   elements: str
   returned: success
   sample: [secret alice/model-key]
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import default_name
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import (
@@ -136,18 +139,19 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
     Delivery,
     DeliveryError,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._keys.keeper import Keeper, KeepError, Kept, Wanted, described
+from ansible_collections.llmops.maas.plugins.module_utils._keys.keeper import KeepError, KeptKey, KeyKeeper, WantedKey
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import KeyValueError, check_given
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
+    KeyScope,
     OptionError,
-    clock_of,
     dns_name,
-    store_of,
+    label_option,
     user_id,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import GoneError, TakenError
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, TimeError, duration, moment
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, moment
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 ARGUMENTS: dict[str, Any] = {
@@ -163,60 +167,98 @@ ARGUMENTS: dict[str, Any] = {
     "expires_at": {"type": "str"},
     "value": {"type": "str", "no_log": True},
     "allow_weak": {"type": "bool", "default": False},
-    "grace": {"type": "str", "default": "24h"},
+    "grace": {"type": "str", "default": DEFAULT_GRACE},
 }
-ERRORS = (DeliveryError, GoneError, KeepError, KeyValueError, KubeError, OptionError, TakenError, TimeError)
+ERRORS = (
+    DeliveryError,
+    DurationError,
+    GoneError,
+    KeepError,
+    KeyValueError,
+    KubeError,
+    OptionError,
+    TakenError,
+    TimeError,
+)
 
 
-def wanted(params: dict[str, Any]) -> Wanted:
-    """The key that the options describe. Raises what is wrong with them."""
+@dataclass(frozen=True)
+class KeyRequest:
+    """What a task asks for. Reading it from the options is all that happens before the cluster is asked.
+
+    :param named: the option ``name``; empty for the user's default key, or all of them.
+    :param delivery: where a key goes; to nowhere unless it is to be present.
+    """
+
+    state: str
+    named: str
+    key: WantedKey
+    scope: KeyScope
+    delivery: Delivery
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> KeyRequest:
+        """
+        :raises DeliveryError: ``delivery`` names a place that cannot be used.
+        :raises DurationError: ``grace`` is no duration.
+        :raises KeyValueError: ``value`` is weak or cannot be sent.
+        :raises OptionError: any other option that cannot be used.
+        :raises TimeError: ``expires_at`` or ``now`` is no moment.
+        """
+        state = params["state"]
+        delivery = Delivery(params["delivery"] if state == "present" else None)
+        return cls(state, params["name"] or "", _wanted(params), KeyScope.of(params), delivery)
+
+    def done(self, keeper: KeyKeeper) -> KeptKey:
+        """Bring the key to the state that was asked for."""
+        if self.state == "present":
+            return keeper.present(self.key, self.delivery)
+        kept = KeptKey()
+        keys = keeper.keys_of(self.key.user, self.named)
+        (keeper.absent if self.state == "absent" else keeper.disable)(keys, kept)
+        return kept
+
+
+def _wanted(params: Mapping[str, Any]) -> WantedKey:
     user = user_id(params["user"])
     value = params["value"] or ""
     if value:
         check_given(value, f"value (user {user})", allow_weak=params["allow_weak"])
-    groups = params["groups"] if params["tier"] is None else [params["tier"]]
-    wrong = [group for group in groups or [] if not group.strip() or "," in group]
-    if wrong:
-        raise OptionError(f"groups: {wrong[0]!r} is no group; a group is not empty and has no comma")
     end = params["expires_at"]
-    return Wanted(
+    return WantedKey(
         lineage=dns_name(params["name"] or default_name(user), "name"),
         user=user,
-        labels=params["labels"],
+        labels=label_option(params["labels"], "labels"),
         grace=duration(params["grace"], "grace"),
-        groups=None if groups is None else tuple(group.strip() for group in groups),
+        groups=_groups(params["groups"] if params["tier"] is None else [params["tier"]]),
         expires=moment(end, "expires_at") if end and end != "never" else None,
         end_given=bool(end),
         value=value,
     )
 
 
-def act(params: dict[str, Any], keeper: Keeper, kube: Kube) -> Kept:
-    """Bring the key to the state that was asked for."""
-    if params["state"] == "present":
-        return keeper.present(wanted(params), Delivery(store_of(params, kube), params["delivery"]))
-    kept = Kept()
-    keys = keeper.of(user_id(params["user"]), params["name"] or "")
-    (keeper.absent if params["state"] == "absent" else keeper.disable)(keys, kept)
-    return kept
-
-
-def _shown(kept: Kept, clock: Clock) -> dict[str, Any]:
-    if kept.key is not None:
-        return kept.key.report(clock.now())
-    return {"name": kept.name, "lineage": kept.lineage} if kept.name else {}
+def _groups(given: list[str] | None) -> tuple[str, ...] | None:
+    """The groups; None when none were given, so that those of the key stay."""
+    if given is None:
+        return None
+    wrong = [group for group in given if not group.strip() or "," in group]
+    if wrong:
+        raise OptionError(f"groups: {wrong[0]!r} is no group; a group is not empty and has no comma")
+    groups = tuple(group.strip() for group in given)
+    twice = [group for group in groups if groups.count(group) > 1]
+    if twice:
+        raise OptionError(f'groups: {twice[0]} is given twice; keep one (1001 is the same as "1001")')
+    return groups
 
 
 @guarded
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("groups", "tier")])
     try:
-        clock = clock_of(module.params)
-        # Before the cluster is asked.
-        wanted(module.params)
-        kube = Kube.connect(module.params)
-        keeper = Keeper(store_of(module.params, kube), clock, module.warn, check=module.check_mode)
-        kept = act(module.params, keeper, kube)
+        request = KeyRequest.of(module.params)
+        store = request.scope.store(Kube.connect(module.params))
+        clock = request.scope.clock
+        kept = request.done(KeyKeeper(store, clock, module.warn, check=module.check_mode))
     except ERRORS as error:
         module.fail_json(msg=str(error))
     module.exit_json(
@@ -224,8 +266,8 @@ def main() -> None:
         action=kept.action,
         changes=kept.changes,
         delivered=kept.delivered,
-        key=_shown(kept, clock),
-        diff=described(kept) if module._diff else [],
+        key=kept.report(clock.now()),
+        diff=kept.diff() if module._diff else [],
     )
 
 

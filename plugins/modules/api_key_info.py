@@ -11,7 +11,8 @@ module: api_key_info
 short_description: List API keys, their users, ages and states
 version_added: 0.1.0
 description:
-  - Lists the API keys that Authorino may know, and those that it should know but does not watch. Never their values.
+  - Lists the API keys that Authorino may know, and those that it should know but does not watch. Never returns their
+    values.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._kube_auth
@@ -73,7 +74,7 @@ api_keys:
       description: Name of the key, which stays the same when it is rotated.
       type: str
     key_id:
-      description: The part of a generated key that is no secret; empty for keys that were made otherwise.
+      description: The part of a generated key that is no secret; empty for keys of other schemes.
       type: str
     state:
       description:
@@ -115,12 +116,7 @@ from collections import Counter
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
-    KEY_ARGUMENTS,
-    OptionError,
-    clock_of,
-    store_of,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._keys.options import KEY_ARGUMENTS, KeyScope, OptionError
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
@@ -137,9 +133,9 @@ ARGUMENTS: dict[str, Any] = {
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        now = clock_of(module.params).now()
-        store = store_of(module.params, Kube.connect(module.params))
-        keys = store.keys(module.params["adopt_selectors"], module.warn)
+        scope = KeyScope.of(module.params)
+        now = scope.clock.now()
+        keys = scope.store(Kube.connect(module.params)).keys(module.params["adopt_selectors"], module.warn)
     except (KubeError, OptionError, TimeError) as error:
         module.fail_json(msg=str(error))
     users = set(module.params["users"])

@@ -18,8 +18,8 @@ description:
     one new key for each old one.
   - Keys that were made by hand are adopted when they have the O(key_labels); a warning says which.
   - Keys that are disabled, that have expired, or whose predecessor is still in its grace period are left as they are.
-  - A key that no header can carry, such as one that ends in a line end, is named in a warning and rotated. That the old
-    one is refused then needs no proof.
+  - A key that no header can carry, such as one that ends in a line end, is named in a warning and rotated. Nobody can
+    send the old one, so it needs no proof that it is refused.
 extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._api_keys.delivery
@@ -75,15 +75,15 @@ options:
     description: New keys end after this time. Left out, they end when those before them would have.
     type: str
   batch_size:
-    description: Number of keys after which failures are counted.
+    description: Number of keys in a batch. Failures are counted after each.
     type: int
     default: 100
   concurrency:
-    description: Number of keys that are worked on at once, 1 to 64.
+    description: Number of keys that are rotated at the same time, 1 to 64.
     type: int
     default: 8
   max_failures:
-    description: With more failed keys than this, no further batch is begun.
+    description: With more failed keys than this, no further batch is started.
     type: int
     default: 0
   probe:
@@ -104,7 +104,7 @@ options:
         elements: str
         default: []
       times:
-        description: How many times in a row the answers have to be right.
+        description: How many expected answers in a row prove a key.
         type: int
         default: 3
       timeout:
@@ -193,7 +193,7 @@ counts:
   returned: always, once the options are right
   sample: {keys: 4, due: 4, rotated: 4, retired: 0, waiting: 4, kept: 0, failed: 0, not_started: 0, to_retire: 0}
 adopted:
-  description: Names of Secrets that were made otherwise and got labels.
+  description: Names of Secrets of other schemes that were adopted.
   type: list
   elements: str
   returned: always, once the options are right
@@ -210,6 +210,7 @@ unchecked:
 
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress, followed
@@ -219,11 +220,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
     Delivery,
     DeliveryError,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
+    KeyScope,
     OptionError,
-    clock_of,
-    store_of,
+    label_option,
     user_id,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.plan import Due
@@ -231,12 +233,13 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import (
     Authorino,
     ProbeError,
     Prober,
-    Terms,
+    ProbeTerms,
     gateway,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Options, Rotation, counts
+from ansible_collections.llmops.maas.plugins.module_utils._keys.results import KeyResult, counts
+from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import Rotation, RotationOptions
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 
 ARGUMENTS: dict[str, Any] = {
@@ -248,7 +251,7 @@ ARGUMENTS: dict[str, Any] = {
     "selector": {"type": "dict", "default": {}},
     "force": {"type": "bool", "default": False},
     "adopt_selectors": {"type": "list", "elements": "str", "default": []},
-    "grace": {"type": "str", "default": "24h"},
+    "grace": {"type": "str", "default": DEFAULT_GRACE},
     "retire_wait": {"type": "str", "default": "60s"},
     "expires_in": {"type": "str"},
     "batch_size": {"type": "int", "default": 100},
@@ -261,20 +264,24 @@ ARGUMENTS: dict[str, Any] = {
             "urls": {"type": "list", "elements": "str", "default": []},
             "times": {"type": "int", "default": 3},
             "timeout": {"type": "str", "default": "30s"},
-            "prefix": {"type": "str", "default": "APIKEY"},
+            "prefix": {"type": "str", "default": KEY_PREFIX},
             "ca_cert": {"type": "path"},
             "validate_certs": {"type": "bool", "default": True},
         },
     },
     "progress": {"type": "path"},
 }
-# What the options of `probe` are when it is left out.
+# What the options of ``probe`` are when it is left out.
 PROBE = {name: option.get("default") for name, option in ARGUMENTS["probe"]["options"].items()}
 LIMITS = {"batch_size": (1, 100_000), "concurrency": (1, 64), "max_failures": (0, 100_000)}
 
 
-def options_of(params: dict[str, Any]) -> Options:
-    """What a rotation needs to know. Raises TimeError or OptionError."""
+def options_of(params: dict[str, Any]) -> RotationOptions:
+    """How to rotate.
+
+    :raises DurationError: an option that is no duration.
+    :raises OptionError: any other option that cannot be used.
+    """
     for name, (least, most) in LIMITS.items():
         if not least <= params[name] <= most:
             raise OptionError(f"{name}: {params[name]} is not possible; choose {least} to {most}")
@@ -285,8 +292,8 @@ def options_of(params: dict[str, Any]) -> Options:
             "expires_in: new keys would end before the grace period of the old ones; choose more than grace"
         )
     users = frozenset(user_id(user) for user in params["users"])
-    labels = {str(name): str(value) for name, value in params["selector"].items()}
-    return Options(
+    labels = label_option(params["selector"], "selector")
+    return RotationOptions(
         due=Due(duration(params["max_age"], "max_age"), params["force"], users, labels),
         grace=grace,
         retire_wait=duration(params["retire_wait"], "retire_wait"),
@@ -299,7 +306,11 @@ def options_of(params: dict[str, Any]) -> Options:
 
 
 def prober_of(params: dict[str, Any], store: KeyStore) -> Prober | None:
-    """How keys are tried; None for not at all. Raises TimeError or OptionError."""
+    """How keys are tried; None for not at all.
+
+    :raises DurationError: ``probe.timeout`` is no duration.
+    :raises OptionError: options that do not fit together.
+    """
     probe = {**PROBE, **(params["probe"] or {})}
     method = probe["method"] or ("gateway" if probe["urls"] else "authorino")
     if (method == "gateway") != bool(probe["urls"]):
@@ -318,50 +329,58 @@ def prober_of(params: dict[str, Any], store: KeyStore) -> Prober | None:
     where = gateway(probe["urls"])
     if method != "gateway":
         where = Authorino(store.read, store.namespace, store.labels, service=method == "authorino_service")
-    terms = Terms(probe["times"], timeout, probe["prefix"], probe["ca_cert"], probe["validate_certs"])
+    terms = ProbeTerms(probe["times"], timeout, probe["prefix"], probe["ca_cert"], probe["validate_certs"])
     return Prober(where, terms)
 
 
 def _so_far(rotation: Rotation) -> str:
     """For people, once it is known which keys there are."""
-    found = counts(rotation.rows)
+    found = counts(rotation.results)
     rotated = f"{found['rotated']} of {found['due']} keys rotated, {found['failed']} failed"
-    return f"{rotated}, {found['retired']} old ones deleted" if rotation.rows else ""
+    return f"{rotated}, {found['retired']} old ones deleted" if rotation.results else ""
+
+
+def _owner(result: KeyResult) -> str:
+    key = result.step.key
+    return f"{key.identity.user or 'nobody'} ({key.name})"
 
 
 def _failure(rotation: Rotation) -> str:
     """The failed keys, one line each."""
-    failed = [row for row in rotation.rows if row.error]
-    lines = [f"{row.step.key.identity.user or 'nobody'} ({row.step.key.name}): {row.error}" for row in failed]
-    told = lines if len(lines) <= 20 else [*lines[:20], f"and {len(lines) - 20} more"]
+    failed = [result for result in rotation.results if result.error]
+    lines = [f"{_owner(result)}: {result.error}" for result in failed]
+    shown = lines if len(lines) <= 20 else [*lines[:20], f"and {len(lines) - 20} more"]
     stopped = " No further key was begun." if rotation.stopped else ""
-    return f"{len(failed)} of {len(rotation.rows)} API keys failed.{stopped}\n" + "\n".join(told)
+    return f"{len(failed)} of {len(rotation.results)} API keys failed.{stopped}\n" + "\n".join(shown)
 
 
 @guarded
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        options, clock = options_of(module.params), clock_of(module.params)
-        store = store_of(module.params, Kube.connect(module.params))
-        prober, delivery = prober_of(module.params, store), Delivery(store, module.params["delivery"])
-        rotation = Rotation(store, prober, delivery, options, clock, module.warn)
+        options, scope = options_of(module.params), KeyScope.of(module.params)
+        delivery = Delivery(module.params["delivery"])
+        store = scope.store(Kube.connect(module.params))
+        prober = prober_of(module.params, store)
+        rotation = Rotation(store, prober, delivery, options, scope.clock, module.warn)
         with followed(Progress(module.params["progress"]), lambda: _so_far(rotation)):
             rotation.run(check=module.check_mode)
-    except (DeliveryError, KubeError, OptionError, ProbeError, TimeError) as error:
+    except (DeliveryError, DurationError, KubeError, OptionError, ProbeError, TimeError) as error:
         module.fail_json(msg=str(error))
     if prober is None and not module.check_mode:
-        module.warn("no key was tried, for the probe's method is none: nothing proves that the new keys are accepted")
-    found = counts(rotation.rows)
+        module.warn(
+            "no key was tried, because the probe's method is none: nothing proves that the new keys are accepted"
+        )
+    found = counts(rotation.results)
     result: dict[str, Any] = {
         "changed": rotation.changed,
-        "api_keys": [row.report() for row in rotation.rows],
+        "api_keys": [result.report() for result in rotation.results],
         "counts": found,
         "adopted": rotation.adopted,
     }
     if module.check_mode and prober and found["due"]:
         result["unchecked"] = [unchecked("whether new keys are accepted", "none is made")]
-    if any(row.error for row in rotation.rows):
+    if any(result.error for result in rotation.results):
         module.fail_json(msg=_failure(rotation), **result)
     module.exit_json(**result)
 

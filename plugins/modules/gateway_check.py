@@ -8,14 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gateway_check
-short_description: Send requests to the Gateway and compare what they get with what they should
+short_description: Send requests to the Gateway and compare the answers with the expected ones
 version_added: 0.1.0
 description:
-  - Sends a table of requests to the platform's Gateway, as clients would, and says for each whether its answer is the
-    expected one. An answer 200 is also looked into, for whether it is what the kind of request asks for.
+  - Sends a table of requests to the platform's Gateway, as clients would, and reports for each whether its answer is
+    the expected one. The content of an answer 200 is checked as well.
   - Expected statuses are those given, never derived from any policy.
   - API keys are read from their Secrets when they are needed. No result, log or error holds one.
-  - Changes nothing; the requests count as those of the users whose keys they bear.
+  - Changes nothing. The requests count against the limits of the users whose keys they carry.
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
@@ -34,7 +34,7 @@ options:
     type: str
     required: true
   requests:
-    description: The requests. Bursts are sent one after the other, when all others are done; the rest a few at a time.
+    description: The requests. All but bursts are sent first, a few at a time; then one burst after the other.
     type: list
     elements: dict
     required: true
@@ -54,9 +54,9 @@ options:
             itself.
           - V(seal) asks for the path that only the seal of the Gateway refuses, see the filter
             P(llmops.maas.gateway_seal#filter).
-          - V(echo) asks a backend that answers with the headers that it has got, as JSON below C(headers). None of
-            O(requests[].names) may be among them, nor the credential in any of them.
-          - V(stream) wants server-sent events, one of them with usage though none asked for it.
+          - V(echo) asks a backend that answers with the headers that it received, as JSON below C(headers). None of
+            O(requests[].names) may be among them, and none of them may hold the credential.
+          - V(stream) expects server-sent events, one of them with usage, although the request does not ask for it.
         type: str
         choices: [chat, completion, stream, embeddings, models, list, plain, seal, echo]
         default: plain
@@ -77,7 +77,7 @@ options:
         default: ""
       target:
         description:
-          - What is sent as the target of the request, untouched, where it is not O(requests[].path), such as
+          - The target of the request, sent as it is, where it is not O(requests[].path), such as
             V(http://MODELS.EXAMPLE.COM/qwen3/v1/models). Such a request has no body.
         type: str
         default: ""
@@ -104,19 +104,22 @@ options:
       names:
         description:
           - For V(list), all names of models that the answer must hold, and no others.
-          - For V(echo), headers that the backend must not get; V(x-maas-*) stands for all that begin so.
+          - For V(echo), headers that the backend must not receive; V(x-maas-*) stands for all with that prefix.
         type: list
         elements: str
         default: []
       credentials:
         description:
-          - Whether the request bears a key, none, one that nobody has, or a right one after a wrong word.
-          - Or a token of the client of O(requests[].secret), or that token with another signature.
+          - Which credential the request carries.
+          - V(key) is the key of O(requests[].user) or in O(requests[].secret); V(none) is no credential.
+          - V(wrong_key) is a key that nobody has; V(wrong_prefix) is a valid key after a wrong word.
+          - V(token) is a token of the client of O(requests[].secret); V(tampered_token) is that token with another
+            signature.
         type: str
         choices: [key, none, wrong_key, wrong_prefix, token, tampered_token]
         default: key
       user:
-        description: User whose newest key the request bears; found by the Secret's annotation and labels.
+        description: User whose newest key the request carries; found by the Secret's annotation and labels.
         type: str
         default: ""
       secret:
@@ -136,12 +139,12 @@ options:
         default: [200]
       denied:
         description:
-          - Whether the Gateway itself must answer. A status of O(requests[].expected) from a backend fails then.
+          - Whether the Gateway itself must answer. Then an expected status that comes from a backend fails.
         type: bool
         default: false
       burst:
         description:
-          - A limit to try. So many requests must be answered with 200, and further ones with 429.
+          - The limit to check. That many requests must be answered with 200, and further ones with 429.
           - V(0) sends one request.
         type: int
         default: 0
@@ -170,7 +173,7 @@ options:
     type: str
     default: keycloak
   token_url:
-    description: Where tokens come from, in the place of what the clients' Secrets say.
+    description: Where tokens come from, instead of what the clients' Secrets say.
     type: str
     default: ""
   timeout:
@@ -238,10 +241,10 @@ results:
       description: Status of the answer, V(no answer), V(no key), or for a burst how many of each.
       type: str
     passed:
-      description: Whether both are the same, and the answer is a right one.
+      description: Whether the answer is the expected one.
       type: bool
     reason:
-      description: Why not, or a remark.
+      description: Why it is not, or a remark.
       type: str
     latency_ms:
       description: How long the answer took, ms; for a burst, all of it.
@@ -258,7 +261,7 @@ results:
       reason: Too Many Requests
       latency_ms: 3.1
 passed:
-  description: Whether all requests got what they should.
+  description: Whether all answers are the expected ones.
   type: bool
   returned: success
 """
@@ -274,14 +277,21 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import Checker
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import NoTextError, texts_of
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import GatewayChecker, with_texts
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import CREDENTIALS, GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, GatewayError, Trust
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import Keys
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import CredentialSecrets
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import ClientTokens
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    KEY_ENTRY,
+    KEY_LABELS,
+    KEY_PREFIX,
+    KUADRANT_NAMESPACE,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
-_CREDENTIALS = ["key", "none", "wrong_key", "wrong_prefix", "token", "tampered_token"]
 _REQUEST: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "section": {"type": "str", "default": "access"},
@@ -297,11 +307,11 @@ _REQUEST: dict[str, Any] = {
     "model": {"type": "str", "default": ""},
     "served_name": {"type": "str", "default": ""},
     "names": {"type": "list", "elements": "str", "default": []},
-    "credentials": {"type": "str", "choices": _CREDENTIALS, "default": "key"},
+    "credentials": {"type": "str", "choices": list(CREDENTIALS), "default": "key"},
     "user": {"type": "str", "default": ""},
     # Names of things, not secrets themselves.
     "secret": {"type": "str", "default": "", "no_log": False},
-    "secret_entry": {"type": "str", "default": "api_key", "no_log": False},
+    "secret_entry": {"type": "str", "default": KEY_ENTRY, "no_log": False},
     "expected": {"type": "list", "elements": "int", "default": [200]},
     "denied": {"type": "bool", "default": False},
     "burst": {"type": "int", "default": 0},
@@ -310,22 +320,21 @@ _REQUEST: dict[str, Any] = {
 }
 
 
-def _argument_spec() -> dict[str, Any]:
-    return {
-        **AUTH_ARGUMENTS,
-        "url": {"type": "str", "required": True},
-        "requests": {"type": "list", "elements": "dict", "required": True, "options": _REQUEST},
-        "key_prefix": {"type": "str", "default": "APIKEY", "no_log": False},
-        "keys_namespace": {"type": "str", "default": "kuadrant-system", "no_log": False},
-        "key_labels": {"type": "dict", "default": {"app": "models-api"}, "no_log": False},
-        "clients_namespace": {"type": "str", "default": "keycloak", "no_log": False},
-        "token_url": {"type": "str", "default": "", "no_log": False},
-        "timeout": {"type": "int", "default": 30},
-        "gateway_ca_cert": {"type": "path"},
-        "gateway_ca_secret": {"type": "dict", "no_log": False},
-        "gateway_validate_certs": {"type": "bool", "default": True},
-        "progress": {"type": "path"},
-    }
+ARGUMENTS: dict[str, Any] = {
+    **AUTH_ARGUMENTS,
+    "url": {"type": "str", "required": True},
+    "requests": {"type": "list", "elements": "dict", "required": True, "options": _REQUEST},
+    "key_prefix": {"type": "str", "default": KEY_PREFIX, "no_log": False},
+    "keys_namespace": {"type": "str", "default": KUADRANT_NAMESPACE, "no_log": False},
+    "key_labels": {"type": "dict", "default": KEY_LABELS, "no_log": False},
+    "clients_namespace": {"type": "str", "default": "keycloak", "no_log": False},
+    "token_url": {"type": "str", "default": "", "no_log": False},
+    "timeout": {"type": "int", "default": 30},
+    "gateway_ca_cert": {"type": "path"},
+    "gateway_ca_secret": {"type": "dict", "no_log": False},
+    "gateway_validate_certs": {"type": "bool", "default": True},
+    "progress": {"type": "path"},
+}
 
 
 def _ca(kube: Kube, secret: Mapping[str, str] | None) -> str:
@@ -347,6 +356,7 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
     problem = key_problem(given["key_prefix"])
     if problem:
         raise GatewayError(f"key_prefix: {given['key_prefix']!r} {problem}, so no request can carry it")
+    requests, key_labels = with_texts(given["requests"]), texts_of(given["key_labels"], "key_labels")
     kube = Kube.connect(given)
     trust = Trust(
         given["gateway_ca_cert"] or "", _ca(kube, given["gateway_ca_secret"]), given["gateway_validate_certs"]
@@ -357,24 +367,24 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
         return Gateway(url or given["url"], host, timeout=float(given["timeout"]), trust=trust)
 
     # A mistake in an address ends the task before anything is sent.
-    for request in given["requests"]:
+    for request in requests:
         connect(request["url"], request["server_name"] or request["host"])
-    keys = Keys(kube, given["keys_namespace"], given["key_labels"])
-    tokens = Tokens(
-        Keys(Kube.connect(given), given["clients_namespace"], {}),
+    keys = CredentialSecrets(kube, given["keys_namespace"], key_labels)
+    tokens = ClientTokens(
+        CredentialSecrets(Kube.connect(given), given["clients_namespace"], {}),
         token_url=given["token_url"],
         timeout=float(given["timeout"]),
     )
-    checker = Checker(connect, keys, tokens, given["key_prefix"], Progress(given["progress"]))
-    return checker.run(given["requests"])
+    credentials = GatewayCredentials(keys, tokens, given["key_prefix"])
+    return GatewayChecker(connect, credentials, Progress(given["progress"])).run(requests)
 
 
 @guarded
 def main() -> None:
-    module = GuardedModule(argument_spec=_argument_spec(), supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         results = checked(module)
-    except (KubeError, GatewayError) as error:
+    except (GatewayError, KubeError, NoTextError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, results=results, passed=all(result["passed"] for result in results))
 

@@ -203,8 +203,8 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._lock.keeper import start
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lease import Attempt, LeaseLock, patiently
@@ -254,7 +254,7 @@ class Task:
     """One run of the module."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Raises TimeError, LockError or KubeError; sends nothing."""
+        """Raises DurationError, LockError or KubeError; sends nothing."""
         self._module = module
         self._params: Mapping[str, Any] = module.params
         self.where = f"{self._params['namespace']}/{self._params['name']}"
@@ -406,7 +406,7 @@ def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         task = Task(module)
-    except (KubeError, LockError, TimeError) as error:
+    except (KubeError, LockError, DurationError) as error:
         module.fail_json(msg=str(error))
     try:
         task.act()

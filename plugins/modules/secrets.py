@@ -11,10 +11,10 @@ module: secrets
 short_description: Keep Secrets with given, generated and composed values
 version_added: 0.1.0
 description:
-  - Makes Secrets whose values are given, generated once and then kept, or composed from the others.
+  - Makes Secrets whose values are given, generated once and then kept, or composed from other values.
   - Values are made in the module and go to the API server only. They are never returned, shown in a diff or generated
     in check mode.
-  - Keys of a Secret that are not named are left alone, and so are labels and annotations of others.
+  - Keys of a Secret that are not named stay as they are, and so do labels and annotations that others have set.
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
@@ -53,13 +53,13 @@ options:
       data:
         description:
           - Given values by key.
-          - Ansible hides them in all output, so words that are no secret belong in O(secrets[].compose).
+          - Ansible hides them in all output, so text that is not secret belongs in O(secrets[].compose).
         type: dict
         default: {}
       generate:
         description:
           - Number of characters by key, at least 16.
-          - A value that is there is kept, a missing one is generated from letters and digits.
+          - An existing value is kept; a missing one is generated from letters and digits.
         type: dict
         default: {}
       compose:
@@ -136,25 +136,22 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import (
-    APPLY_YAML,
-    AUTH_ARGUMENTS,
-    ApiError,
-    Kube,
-    KubeError,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import server_side_apply
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._secrets.kept import (
-    Outcome,
     SecretError,
+    SecretOutcome,
+    checked_specs,
     decode,
     random_text,
-    wanted,
+    secret_values,
+    where_of,
 )
 
 _ABSENT: dict[str, Any] = {}
 
 
-class Keeper:
+class SecretKeeper:
     """Brings Secrets to their wanted state, one after the other."""
 
     def __init__(self, kube: Kube, field_manager: str, check_mode: bool) -> None:
@@ -165,14 +162,13 @@ class Keeper:
         self._planned: dict[tuple[str, str], dict[str, str]] = {}
 
     def keep(self, spec: dict[str, Any]) -> dict[str, Any]:
-        """Make or mend one Secret; the answer holds names only."""
+        """Make or change one Secret; the result holds names only."""
         current = self._read(spec["namespace"], spec["name"])
-        where = f"Secret {spec['namespace']}/{spec['name']}"
-        values = decode(current.get("data"), where)
+        values = decode(current.get("data"), where_of(spec))
         for key, value in values.items():
             # Others may be plain names, as composed ones often are.
             hide(value, doubtful=key not in spec["generate"])
-        outcome = wanted(spec, values, self._variables(spec), self._make())
+        outcome = secret_values(spec, values, self._variables(spec), self._make())
         for key, value in outcome.values.items():
             hide(value, doubtful=key not in spec["generate"])
         self._planned[spec["namespace"], spec["name"]] = outcome.values
@@ -198,7 +194,7 @@ class Keeper:
 
     def _variables(self, spec: dict[str, Any]) -> dict[str, str]:
         source = spec["variables_from"]
-        variables = {key: str(value) for key, value in spec["variables"].items()}
+        variables: dict[str, str] = spec["variables"]
         if not source:
             return variables
         key = source["namespace"], source["name"]
@@ -222,7 +218,7 @@ class Keeper:
                 return _ABSENT
             raise
 
-    def _write(self, spec: dict[str, Any], outcome: Outcome) -> None:
+    def _write(self, spec: dict[str, Any], outcome: SecretOutcome) -> None:
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -231,9 +227,8 @@ class Keeper:
             # Not stringData: the API server does not record who owns the keys that come that way.
             "data": {key: b64encode(value.encode()).decode() for key, value in outcome.values.items()},
         }
-        query = {"fieldManager": self._field_manager, "force": "true", "fieldValidation": "Strict"}
         path = _path(spec["namespace"], spec["name"])
-        self._kube.request("PATCH", path, query=query, body=body, content_type=APPLY_YAML)
+        server_side_apply(self._kube.request, path, body, manager=self._field_manager)
 
 
 def _path(namespace: str, name: str) -> str:
@@ -244,13 +239,15 @@ def _report(spec: dict[str, Any], action: str) -> dict[str, Any]:
     return {"name": spec["name"], "namespace": spec["namespace"], "action": action}
 
 
-def _changes(spec: dict[str, Any], current: dict[str, Any], values: dict[str, str], outcome: Outcome) -> list[str]:
+def _changes(
+    spec: dict[str, Any], current: dict[str, Any], values: dict[str, str], outcome: SecretOutcome
+) -> list[str]:
     """Names of what differs, such as ``data.password``; never a value."""
     metadata = current.get("metadata", {})
     differs = [f"data.{key}" for key, value in outcome.values.items() if values.get(key) != value]
     for field in ("labels", "annotations"):
         there = metadata.get(field) or {}
-        differs += [f"{field}.{key}" for key, value in spec[field].items() if there.get(key) != str(value)]
+        differs += [f"{field}.{key}" for key, value in spec[field].items() if there.get(key) != value]
     return sorted(differs)
 
 
@@ -290,9 +287,10 @@ ARGUMENTS: dict[str, Any] = {
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        keeper = Keeper(Kube.connect(module.params), module.params["field_manager"], module.check_mode)
-        act = keeper.keep if module.params["state"] == "present" else keeper.remove
-        results = [act(spec) for spec in module.params["secrets"]]
+        present = module.params["state"] == "present"
+        specs = checked_specs(module.params["secrets"]) if present else module.params["secrets"]
+        keeper = SecretKeeper(Kube.connect(module.params), module.params["field_manager"], module.check_mode)
+        results = [keeper.keep(spec) if present else keeper.remove(spec) for spec in specs]
     except (KubeError, SecretError) as error:
         module.fail_json(msg=str(error))
     changed = any(result["changes"] for result in results)

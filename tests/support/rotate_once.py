@@ -14,12 +14,12 @@ import json
 import resource
 import sys
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import controller_sink
+from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import received_by
 from ansible_collections.llmops.maas.plugins.modules import api_key_rotation
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import printed
-from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import ControllerSink
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import ControllerReceiver
 
 if __name__ == "__main__":
-    with controller_sink(ControllerSink(sys.argv[2], [])):
+    with received_by(ControllerReceiver(sys.argv[2], [])):
         sys.stdout.write(printed(api_key_rotation, json.loads(sys.argv[1])))
     sys.stderr.write(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n")

@@ -1,4 +1,5 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to the Gateway, and what is expected of their answers."""
+
+"""The Gateway as its clients see it: its address, requests, credentials, and what an answer has to look like."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,18 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import described
-from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import header_value
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress, Tally
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import texts_of
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer, Gateway
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import KeyMissingError, Keys
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS, payload, told
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens, tampered
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import KeyMissingError
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS, describe_answer, payload
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import error_of, in_parallel
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 # How many requests over the limit have to be refused.
 OVER = 3
 _PAUSE = 0.25
+# Options with headers by name.
+_HEADERS = ("headers", "answer_headers")
 _NO_ANSWER = "no answer"
 # Envoy adds it to what a backend has answered, and to nothing that it answers itself.
 _FROM_BACKEND = "x-envoy-upstream-service-time"
@@ -38,14 +40,12 @@ _HINTS = {
 
 
 @dataclass(frozen=True)
-class Checker:
-    """Sends requests and judges the answers. `prefix` is the word before a key in the header."""
+class GatewayChecker:
+    """Sends requests and judges the answers."""
 
     # The Gateway by its address ("" for the usual one) and the host name for its certificate.
     connect: Callable[[str, str], Gateway]
-    keys: Keys
-    tokens: Tokens
-    prefix: str
+    credentials: GatewayCredentials
     progress: Progress = field(default_factory=lambda: Progress(None))
 
     def run(self, checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -69,11 +69,7 @@ class Checker:
             headers = self._headers(check)
         except KeyMissingError as error:
             return result(check, expected, "no key", str(error), passed=False)
-        deadline = time.monotonic() + check["settle"]
-        answer = self._send(check, headers)
-        while answer.status not in check["expected"] and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
-            answer = self._send(check, headers)
+        answer = self._once_settled(check, headers, lambda status: status in check["expected"])
         reason = judged(check, answer) or leaked(check, answer, headers)
         passed = answer.status in check["expected"] and not reason
         return result(check, expected, _status(answer), reason, passed=passed, seconds=answer.seconds)
@@ -107,11 +103,17 @@ class Checker:
 
     def _accepted(self, check: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
         """The first answer that is not for want of a known key: what is refused so is not counted by limits."""
-        deadline = time.monotonic() + check["settle"]
-        answer = self._send(check, headers)
-        while answer.status in {401, 403} and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
+        return self._once_settled(check, headers, lambda status: status not in {401, 403})
+
+    def _once_settled(
+        self, check: Mapping[str, Any], headers: Mapping[str, str], is_good: Callable[[int], bool]
+    ) -> Answer:
+        """The first answer with a good status; the last one when the time to settle is up."""
+        answer = Answer(0, 0.0)
+        for _turn in attempts(check["settle"], _PAUSE):
             answer = self._send(check, headers)
+            if is_good(answer.status):
+                break
         return answer
 
     def _send(self, check: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
@@ -123,24 +125,21 @@ class Checker:
         return gateway.send(method, check["path"] + kind.endpoint, headers, payload(kind, check["served_name"]))
 
     def _headers(self, check: Mapping[str, Any]) -> dict[str, str]:
-        headers = {"Content-Type": "application/json", "User-Agent": "llmops.maas", **(check["headers"] or {})}
+        headers = {"Content-Type": "application/json", "User-Agent": "llmops.maas", **check["headers"]}
         headers["Host"] = check["host"]
-        credentials = check["credentials"]
-        if credentials == "none":
-            return headers
-        if credentials in {"token", "tampered_token"}:
-            token = self.tokens.of(check["secret"])
-            return {**headers, "Authorization": f"Bearer {token if credentials == 'token' else tampered(token)}"}
-        key = self._key(check, credentials)
-        word = f"X{self.prefix}" if credentials == "wrong_prefix" else self.prefix
-        return {**headers, "Authorization": header_value(f"{word} {key}")}
+        authorization = self.credentials.header(check)
+        return {**headers, "Authorization": authorization} if authorization else headers
 
-    def _key(self, check: Mapping[str, Any], credentials: str) -> str:
-        if credentials == "wrong_key":
-            return secrets.token_urlsafe(32)
-        if check["secret"]:
-            return self.keys.key_in_secret(check["secret"], check["secret_entry"])
-        return self.keys.of(check["user"])
+
+def with_texts(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The checks of the option ``requests``, with text in their headers.
+
+    :raises NoTextError: a header that is no text.
+    """
+    return [
+        {**check, **{name: texts_of(check[name] or {}, f"requests[{number}].{name}") for name in _HEADERS}}
+        for number, check in enumerate(requests)
+    ]
 
 
 def _sizes(checks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -166,10 +165,10 @@ def judged(check: Mapping[str, Any], answer: Answer) -> str:
     kind = KINDS[check["kind"]]
     if answer.status not in check["expected"]:
         hint = kind.hints.get(answer.status) or _HINTS.get(answer.status, "")
-        return "; ".join(text for text in (told(answer), hint) if text) or "the answer says nothing more"
+        return "; ".join(text for text in (describe_answer(answer), hint) if text) or "the answer says nothing more"
     if check["denied"] and _FROM_BACKEND in answer.headers:
         return "the gateway let it pass: this status is a backend's"
-    for name, pattern in (check["answer_headers"] or {}).items():
+    for name, pattern in check["answer_headers"].items():
         if not re.fullmatch(pattern, answer.headers.get(name.lower(), "")):
             return f"its header {name} is {answer.headers.get(name.lower(), 'missing')}, not {pattern}"
     if answer.status != kind.judges:
@@ -200,7 +199,7 @@ def judged_burst(
         return False, early
     passed = [answer for answer in over if answer.status != 429]
     if passed:
-        return False, f"request {len(answers) + 1} should be refused; {told(passed[0])}"
+        return False, f"request {len(answers) + 1} should be refused; {describe_answer(passed[0])}"
     after = over[0].headers.get("retry-after")
     return True, f"Retry-After: {after}" if after else "429 comes without Retry-After"
 

@@ -30,12 +30,12 @@ _CONNECTIONS = 16
 
 
 class GatewayError(Exception):
-    """The Gateway cannot be asked at all; the message names the option and the mend."""
+    """No request can be sent to the Gateway; the message names the option and the fix."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `status` is 0 when nothing did, and `error` then says why; `seconds` is the time it took."""
+    """An answer. Without one, ``status`` is 0 and ``error`` says why. ``seconds`` is the time it took."""
 
     status: int
     seconds: float
@@ -46,14 +46,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Trust:
-    """Which certificates are accepted. `ca_file` replaces the system's CAs, `ca_data` (PEM) is trusted beside them."""
+    """Which certificates are accepted. ``ca_file`` replaces the system's CAs, ``ca_data`` (PEM) is trusted as well."""
 
     ca_file: str = ""
     ca_data: str = ""
     validate: bool = True
 
     def context(self) -> ssl.SSLContext:
-        """Raises GatewayError when the CA certificates cannot be read."""
+        """:raises GatewayError: the CA certificates cannot be read."""
         try:
             made = ssl.create_default_context(cafile=self.ca_file or None)
             if self.ca_data:
@@ -69,7 +69,7 @@ class Trust:
 
 
 class Gateway:
-    """A connection to one Gateway. `send` may be called from several threads at once."""
+    """A connection to one Gateway. ``send`` may be called from several threads at once."""
 
     def __init__(self, url: str, host: str, *, timeout: float, trust: Trust | None = None) -> None:
         """
@@ -122,7 +122,7 @@ class Gateway:
     def send_raw(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
         """Send one request without a body whose target and Host are not touched, on a connection of its own.
 
-        :param target: what stands in the request line, such as ``http://MODELS.EXAMPLE.COM/qwen3`` (absolute form).
+        :param target: the target in the request line, such as ``http://MODELS.EXAMPLE.COM/qwen3`` (absolute form).
         """
         started = time.monotonic()
         connection = http.client.HTTPConnection(*self._address, timeout=self._timeout)
@@ -153,7 +153,7 @@ def _unsendable(error: Exception) -> str:
 
 def _answer(response: Any, started: float) -> Answer:
     try:
-        # `read` may return less than it was asked for.
+        # ``read`` may return less than it was asked for.
         body = b"".join(_parts(response))
     finally:
         # Given back whole, or closed with what was not read.

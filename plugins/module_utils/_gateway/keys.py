@@ -12,20 +12,22 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    KEY_ENTRY,
+    RETIRE_AFTER,
+    USER,
+    WATCHED,
+    label_selector,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import PARTIAL_LIST, ApiError, Kube
-
-VALUE = "api_key"
-WATCHED = {"authorino.kuadrant.io/managed-by": "authorino"}
-USER = "secret.kuadrant.io/user-id"
-RETIRED = "llmops.maas/retire-after"
 
 
 class KeyMissingError(Exception):
     """There is no such key, or nobody can send it; the message names the Secret and the fault, never a value."""
 
 
-class Keys:
-    """The keys that Authorino can know: Secrets with its label and those that the policies select."""
+class CredentialSecrets:
+    """Secrets of one namespace that hold credentials. Keys are found by Authorino's label and those of the policies."""
 
     def __init__(self, kube: Kube, namespace: str, labels: Mapping[str, str]) -> None:
         self._kube = kube
@@ -34,25 +36,31 @@ class Keys:
         self._labels = {**labels, **WATCHED}
         self._found: list[dict[str, Any]] | None = None
 
-    def of(self, user: str) -> str:
+    def key_of(self, user: str) -> str:
         """The newest key of a user, one that is about to retire only when there is no other.
 
         :raises KeyMissingError: there is none, or no header can carry it.
         """
         if self._found is None:
-            selector = ",".join(f"{name}={value}" for name, value in self._labels.items())
-            self._found = self._kube.request("GET", self._path, query={"labelSelector": selector}).get("items") or []
+            query = {"labelSelector": label_selector(self._labels)}
+            self._found = self._kube.request("GET", self._path, query=query).get("items") or []
         chosen = newest(self._found, user)
         if chosen is None:
             raise KeyMissingError(self._why_missing(user))
-        return sendable(chosen, VALUE)
+        return sendable(chosen, KEY_ENTRY)
 
     def key_in_secret(self, name: str, entry: str) -> str:
-        """The key that is one entry of one Secret. Raises KeyMissingError as `of` does."""
+        """The key that is one entry of one Secret.
+
+        :raises KeyMissingError: there is none, or no header can carry it.
+        """
         return sendable(self._read(name), entry)
 
-    def in_secret(self, name: str, entry: str) -> str:
-        """The value of one entry of one Secret of the namespace."""
+    def value_in(self, name: str, entry: str) -> str:
+        """The value of one entry of one Secret.
+
+        :raises KeyMissingError: there is none.
+        """
         return decoded(self._read(name), entry)
 
     def _read(self, name: str) -> Mapping[str, Any]:
@@ -65,7 +73,7 @@ class Keys:
         return found
 
     def _why_missing(self, user: str) -> str:
-        # Metadata alone: values of other Secrets are nobody's business here.
+        # Metadata alone: values of other Secrets are not needed here.
         items = self._kube.request("GET", self._path, accept=PARTIAL_LIST).get("items") or []
         for item in items:
             metadata = item["metadata"]
@@ -81,7 +89,7 @@ def newest(secrets: Sequence[Mapping[str, Any]], user: str) -> Mapping[str, Any]
 
     def rank(secret: Mapping[str, Any]) -> tuple[bool, str, str]:
         metadata = secret["metadata"]
-        retired = RETIRED in (metadata.get("annotations") or {})
+        retired = RETIRE_AFTER in (metadata.get("annotations") or {})
         return not retired, str(metadata.get("creationTimestamp") or ""), str(metadata["name"])
 
     found = [secret for secret in secrets if (secret["metadata"].get("annotations") or {}).get(USER) == user]

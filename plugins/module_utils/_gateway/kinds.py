@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of requests that a model answers, and what a right answer looks like (OpenAI's API, as vLLM serves it)."""
+"""The kinds of requests that a model answers, and what to expect of an answer (OpenAI's API, as vLLM serves it)."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _SEAL_HINTS = {
 class Kind:
     """One kind of request: where it goes below the model's path, its body, and what is wrong with an answer.
 
-    `problem` judges an answer of the status `judges`; it gets the answer and the model's names, of which it may use
-    any. `hints` say what other statuses mean.
+    ``problem`` judges an answer of the status ``judges``: it gets the answer and the model's names, any of which the
+    answer may use. ``hints`` say what other statuses mean.
     """
 
     method: str
@@ -95,17 +95,17 @@ def _stream(answer: Answer, names: Sequence[str]) -> str:
         return "the stream holds no chunk of an answer"
     # Limits on tokens count usage: a stream that hides it goes uncounted.
     if not any(_total(chunk) for chunk in chunks):
-        return "the stream tells no usage unless it is asked for; start the model so that it always does"
+        return "the stream reports no usage unless it is asked to; start the model so that it always does"
     return _of_model(chunks[0], names)
 
 
 def _seal(answer: Answer, _names: Sequence[str]) -> str:
     refused = answer.body.startswith(_SEALED)
-    return "" if refused else f"something else than the seal has refused it: {told(answer)}"
+    return "" if refused else f"something else than the seal has refused it: {describe_answer(answer)}"
 
 
 def _echo(answer: Answer, names: Sequence[str]) -> str:
-    """`names` are headers that must not reach a backend; one that ends with a star stands for all that begin so."""
+    """``names`` are headers that must not reach a backend; one that ends in a star is a prefix."""
     headers = _json(answer).get("headers")
     if not isinstance(headers, dict):
         return "the answer does not say which headers the backend got"
@@ -141,7 +141,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def told(answer: Answer) -> str:
+def describe_answer(answer: Answer) -> str:
     """What an answer says of itself, short: the message of an error, or the beginning of its text."""
     if answer.error:
         return answer.error
@@ -181,7 +181,7 @@ def _total(content: Mapping[str, Any]) -> int:
 
 
 def _usage(content: Mapping[str, Any]) -> str:
-    return "" if _total(content) else "the answer tells no usage"
+    return "" if _total(content) else "the answer reports no usage"
 
 
 def _of_model(content: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -13,16 +13,17 @@ from urllib.parse import quote, urlsplit
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide, hide_url, without_password
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import token_problem
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer, Gateway, GatewayError
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import KeyMissingError, Keys
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import told
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import CredentialSecrets, KeyMissingError
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import describe_answer
 
 
-class Tokens:
-    """Each client's token, got once. `secrets` reads Secrets with ``client_id``, ``client_secret``, ``token_url``."""
+class ClientTokens:
+    """Each client's token, asked for once."""
 
-    def __init__(self, secrets: Keys, *, token_url: str = "", timeout: float = 30.0) -> None:
+    def __init__(self, secrets: CredentialSecrets, *, token_url: str = "", timeout: float = 30.0) -> None:
         """
-        :param token_url: where tokens come from, in the place of what the Secrets say.
+        :param secrets: Secrets with ``client_id``, ``client_secret`` and ``token_url``.
+        :param token_url: where tokens come from, instead of what the Secrets say.
         :param timeout: seconds for each part of an answer.
         """
         self._secrets = secrets
@@ -31,16 +32,19 @@ class Tokens:
         self._lock = threading.Lock()
         self._found: dict[str, str] = {}
 
-    def of(self, secret: str) -> str:
-        """The token of the client of that Secret. Raises KeyMissingError when there is none."""
+    def token_of(self, secret: str) -> str:
+        """The token of the client of that Secret.
+
+        :raises KeyMissingError: the issuer gives none, or no header can carry it.
+        """
         with self._lock:
             if secret not in self._found:
                 self._found[secret] = self._asked(secret)
             return self._found[secret]
 
     def _asked(self, secret: str) -> str:
-        url = self._token_url or self._secrets.in_secret(secret, "token_url")
-        name, password = (self._secrets.in_secret(secret, entry) for entry in ("client_id", "client_secret"))
+        url = self._token_url or self._secrets.value_in(secret, "token_url")
+        name, password = (self._secrets.value_in(secret, entry) for entry in ("client_id", "client_secret"))
         hide(password)
         hide_url(url)
         pair = f"{quote(name, safe='')}:{quote(password, safe='')}"
@@ -57,7 +61,7 @@ class Tokens:
 
 
 def tampered(token: str) -> str:
-    """The token with another signature of the same length. It tells as much as the token itself."""
+    """The token with another signature of the same length. It gives away as much as the token itself."""
     start, _dot, signature = token.rpartition(".")
     changed = f"{start}.{'A' if signature[:1] != 'A' else 'B'}{signature[1:]}"
     hide(changed)
@@ -73,7 +77,7 @@ def _token(answer: Answer, client: str, url: str) -> str:
     if answer.status != 200 or not isinstance(token, str):
         what = f"answered {answer.status}" if answer.status else "did not answer"
         where = without_password(url)
-        raise KeyMissingError(f"no token for client {client}: the issuer at {where} {what} ({told(answer)})")
+        raise KeyMissingError(f"no token for client {client}: the issuer at {where} {what} ({describe_answer(answer)})")
     hide(token)
     problem = token_problem(token)
     if problem:

@@ -20,25 +20,29 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import fingerprint, generate, key_id, random_id
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    DISABLED,
+    EXPIRES,
+    GIVEN,
+    GROUP_ANNOTATIONS,
+    GROUP_LABELS,
+    GROUPS,
+    KEY_ENTRY,
+    KEY_ID,
+    LINEAGE,
+    NAME_PREFIX,
+    PART_OF,
+    PROVED,
+    RETIRE_AFTER,
+    SUCCEEDS,
+    SUPERSEDED_BY,
+    USER,
+    USER_ANNOTATIONS,
+    USER_LABELS,
+    WATCHED,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, moment, stamp
 
-VALUE = "api_key"
-WATCHED = {"authorino.kuadrant.io/managed-by": "authorino"}
-PART_OF = {"app.kubernetes.io/part-of": "llmops-maas"}
-KEY_ID = "llmops.maas/key-id"
-DISABLED = "llmops.maas/disabled"
-USER, GROUPS = "secret.kuadrant.io/user-id", "kuadrant.io/groups"
-EXPIRES = "llmops.maas/expires-at"
-LINEAGE = "llmops.maas/lineage"
-SUCCEEDS = "llmops.maas/succeeds"
-PROVED = "llmops.maas/proved-at"
-RETIRE_AFTER, SUPERSEDED_BY = "llmops.maas/retire-after", "llmops.maas/superseded-by"
-GIVEN = "llmops.maas/given"
-# Where keys that were made otherwise may say whose they are.
-USER_ANNOTATIONS = (USER, "kuadrant.io/user-id", "user-id")
-USER_LABELS = ("user", "username", "llmops.maas/user")
-GROUP_ANNOTATIONS = (GROUPS, "groups")
-GROUP_LABELS = ("group", "tier")
 _NAME_LENGTH = 253
 _SLUG_LENGTH = 40
 
@@ -46,10 +50,10 @@ _SLUG_LENGTH = 40
 class KeyObjectError(ValueError):
     """A Secret that cannot be used as a key; the message names it, its user and the fix, never a value.
 
-    `key` is what it says all the same, where the value alone is wrong: such a key can still be replaced or revoked.
+    ``key`` is what the Secret says where only the value is wrong: such a key can still be replaced or revoked.
     """
 
-    def __init__(self, message: str, key: Key | None = None) -> None:
+    def __init__(self, message: str, key: ApiKey | None = None) -> None:
         super().__init__(message)
         self.key = key
 
@@ -58,7 +62,7 @@ class KeyObjectError(ValueError):
 class Identity:
     """What Authorino takes from the Secret; it is read once, so a change needs a new key.
 
-    `expires` is the end of the user's access, or None.
+    ``expires`` is the end of the user's access, or None.
     """
 
     user: str
@@ -67,9 +71,10 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """One key, as its Secret has it. `value` is kept out of every representation; bytes of it that are no UTF-8 are
-    surrogates (PEP 383).
+class ApiKey:
+    """One key, as its Secret has it.
+
+    ``value`` is kept out of every representation; bytes of it that are not UTF-8 are surrogates (PEP 383).
     """
 
     name: str
@@ -98,12 +103,12 @@ class Key:
 
     @property
     def managed(self) -> bool:
-        """Whether it carries our labels, or was made in another way."""
+        """Whether it carries our labels; one of another scheme does not."""
         return bool(self.key_id)
 
     @property
     def pending(self) -> bool:
-        """Whether it was made to follow another key and nobody can have got it yet."""
+        """Whether it was made to follow another key, and nobody can have received it yet."""
         return bool(self.succeeds) and not self.proved
 
     def state(self, now: datetime) -> str:
@@ -114,7 +119,7 @@ class Key:
         return "retiring" if self.retire_after is not None else "active"
 
     def report(self, now: datetime) -> dict[str, Any]:
-        """What may be shown of it."""
+        """What may be shown of it, as the modules return it."""
         return {
             "user": self.identity.user,
             "groups": list(self.identity.groups),
@@ -134,20 +139,20 @@ class Key:
         }
 
 
-def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | None:
+def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> ApiKey | None:
     """The key that a Secret of the API holds; None when it holds none.
 
     :param selector: labels by which the AuthPolicy finds keys.
     :raises KeyObjectError: a moment in it that cannot be read, or a value that nobody could send.
     """
-    encoded = (secret.get("data") or {}).get(VALUE)
+    encoded = (secret.get("data") or {}).get(KEY_ENTRY)
     if encoded is None:
         return None
     metadata = secret["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     where = f"Secret {metadata['namespace']}/{metadata['name']}"
     if not encoded:
-        raise KeyObjectError(f"{where}: its {VALUE} is empty, which Authorino takes for no key; delete the Secret")
+        raise KeyObjectError(f"{where}: its {KEY_ENTRY} is empty, which Authorino takes for no key; delete the Secret")
     value = base64.b64decode(encoded).decode("utf-8", "surrogateescape")
     hide(value)
     try:
@@ -155,7 +160,7 @@ def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | No
     except TimeError as error:
         raise KeyObjectError(f"{where}: annotation {error}") from error
     groups = _first(annotations, GROUP_ANNOTATIONS) or _first(labels, GROUP_LABELS)
-    key = Key(
+    key = ApiKey(
         name=metadata["name"],
         namespace=metadata["namespace"],
         uid=metadata["uid"],
@@ -184,7 +189,8 @@ def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | No
     if problem:
         whose = f"of user {key.identity.user}" if key.identity.user else "of nobody"
         raise KeyObjectError(
-            f"{where}: its {VALUE} {problem}, so nobody can send this key {whose}; rotate it, or delete the Secret", key
+            f"{where}: its {KEY_ENTRY} {problem}, so nobody can send this key {whose}; rotate it, or delete the Secret",
+            key,
         )
     return key
 
@@ -199,7 +205,7 @@ def _first(values: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key to be made. `value` empty means that one is generated when it is."""
+    """A key to be made. With an empty ``value``, one is generated when the Secret is."""
 
     name: str
     namespace: str
@@ -230,11 +236,11 @@ class NewKey:
             "type": "Opaque",
             "immutable": True,
             "metadata": {"name": self.name, "namespace": self.namespace, "labels": labels, "annotations": annotations},
-            "data": {VALUE: base64.b64encode(value.encode()).decode()},
+            "data": {KEY_ENTRY: base64.b64encode(value.encode()).decode()},
         }
 
 
-def successor(old: Key, labels: Mapping[str, str], identity: Identity | None = None, value: str = "") -> NewKey:
+def successor(old: ApiKey, labels: Mapping[str, str], identity: Identity | None = None, value: str = "") -> NewKey:
     """The key that follows another. Its name and id depend on the old Secret's uid alone, so there can be only one."""
     new_id = key_id(old.uid)
     kept = {name: text for name, text in old.labels.items() if name not in (DISABLED, KEY_ID)}
@@ -267,6 +273,6 @@ def default_name(user: str) -> str:
     """``api-key-<user>``, made a name that Kubernetes takes: other characters give a digest of the whole user id."""
     slug = re.sub(r"[^a-z0-9-]+", "-", user.lower()).strip("-")[:_SLUG_LENGTH].strip("-")
     if slug == user:
-        return f"api-key-{user}"
+        return f"{NAME_PREFIX}-{user}"
     digest = hashlib.sha256(user.encode()).hexdigest()[:8]
-    return "-".join(part for part in ("api-key", slug, digest) if part)
+    return "-".join(part for part in (NAME_PREFIX, slug, digest) if part)

@@ -5,7 +5,7 @@
 """Where a new key goes: a Secret of its consumer, a file, or the task's result; never a log.
 
 Secrets are written here. Files and results are the controller's: its action plugin runs the module in its own process
-and takes the keys over in memory (`controller_sink`), so that they are in no text that passes between the two.
+and takes the keys over in memory (``received_by``), so that they are in no text that passes between the two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from string import Template
 from typing import Any, Protocol
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import PART_OF, VALUE, Key
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_ENTRY, PART_OF
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -34,7 +35,7 @@ DELIVERY_ARGUMENTS: dict[str, Any] = {
             "options": {
                 "namespace": {"type": "str", "required": True},
                 "name": {"type": "str", "required": True},
-                "key": {"type": "str", "default": VALUE, "no_log": False},
+                "key": {"type": "str", "default": KEY_ENTRY, "no_log": False},
             },
         },
         "file": {"type": "path"},
@@ -47,32 +48,35 @@ class DeliveryError(Exception):
     """A key that cannot be delivered as asked; the message names option or place and the fix, never the key."""
 
 
-class Sink(Protocol):
-    """Takes keys over on the controller."""
+class KeyReceiver(Protocol):
+    """Takes keys over on the control node."""
 
     def file(self, path: str, value: str) -> bool:
-        """Keep the key in that file; returns whether it changed. Raises DeliveryError."""
+        """Keep the key in that file; returns whether it changed.
+
+        :raises DeliveryError: the file cannot be written.
+        """
 
     def register(self, name: str, value: str) -> None:
         """Keep the key for the result of the task, by the name of its Secret."""
 
 
-_SINKS: list[Sink] = []
+_RECEIVERS: list[KeyReceiver] = []
 
 
 @contextlib.contextmanager
-def controller_sink(sink: Sink) -> Iterator[None]:
-    """Let modules that run inside the block, in this process, deliver to the controller."""
-    _SINKS.append(sink)
+def received_by(receiver: KeyReceiver) -> Iterator[None]:
+    """Let modules that run inside the block, in this process, deliver to the control node."""
+    _RECEIVERS.append(receiver)
     try:
         yield
     finally:
-        _SINKS.remove(sink)
+        _RECEIVERS.remove(receiver)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one key goes, as shown to people: `kind` is ``secret``, ``file`` or ``registered``."""
+class DeliveryPlace:
+    """Where one key goes, as shown to people: ``kind`` is ``secret``, ``file`` or ``registered``."""
 
     kind: str
     where: str
@@ -82,16 +86,19 @@ class Place:
 
 
 class Delivery:
-    """Brings keys to the places that the option `delivery` names."""
+    """Brings keys to the places that the option ``delivery`` names."""
 
-    def __init__(self, store: KeyStore, options: Mapping[str, Any] | None) -> None:
-        self._store = store
+    def __init__(self, options: Mapping[str, Any] | None) -> None:
+        """Read the option.
+
+        :raises DeliveryError: a placeholder that is not known, or a place that cannot be reached from here.
+        """
         options = options or {}
         self._secret: Mapping[str, str] = options.get("secret") or {}
         self._file: str = options.get("file") or ""
         self._registered = bool(options.get("registered"))
-        self._sink = _SINKS[-1] if _SINKS else None
-        if (self._file or self._registered) and self._sink is None:
+        self._receiver = _RECEIVERS[-1] if _RECEIVERS else None
+        if (self._file or self._registered) and self._receiver is None:
             raise DeliveryError(
                 "delivery to a file or the result happens on the control node, so the module has to run in Ansible's"
                 " own process: use hosts: localhost with connection: local, ansible_python_interpreter:"
@@ -111,16 +118,16 @@ class Delivery:
                     " for the character $"
                 ) from error
 
-    def places(self, user: str, lineage: str) -> list[Place]:
+    def places(self, user: str, lineage: str) -> list[DeliveryPlace]:
         """Where the key of that user and lineage goes."""
         found = []
         if self._secret:
             namespace, name = (self._dns(part, user, lineage) for part in ("namespace", "name"))
-            found.append(Place("secret", f"{namespace}/{name}"))
+            found.append(DeliveryPlace("secret", f"{namespace}/{name}"))
         if self._file:
-            found.append(Place("file", Template(self._file).substitute(user=_plain(user), lineage=lineage)))
+            found.append(DeliveryPlace("file", Template(self._file).substitute(user=_plain(user), lineage=lineage)))
         if self._registered:
-            found.append(Place("registered", lineage))
+            found.append(DeliveryPlace("registered", lineage))
         return found
 
     def _dns(self, part: str, user: str, lineage: str) -> str:
@@ -132,12 +139,12 @@ class Delivery:
             )
         return text
 
-    def clashes(self, keys: Iterable[Key], known: Iterable[Key]) -> dict[str, str]:
+    def clashes(self, keys: Iterable[ApiKey], known: Iterable[ApiKey]) -> dict[str, str]:
         """Keys that may not be delivered as asked, by uid, each with the reason: two would go to one place, the place
         is itself a key's Secret, or its name is not possible.
         """
         sources = {f"secret {key.namespace}/{key.name}" for key in known}
-        by_place: dict[str, list[Key]] = defaultdict(list)
+        by_place: dict[str, list[ApiKey]] = defaultdict(list)
         problems: dict[str, str] = {}
         for key in keys:
             try:
@@ -158,28 +165,29 @@ class Delivery:
             problems.update({key.uid: words for key in found})
         return problems
 
-    def deliver(self, key: Key) -> tuple[list[str], bool]:
+    def deliver(self, key: ApiKey, store: KeyStore) -> tuple[list[str], bool]:
         """Bring the key to its places; returns them, and whether one did not have it yet.
 
-        Raises DeliveryError or KubeError at the first that fails.
+        :param store: writes to Secrets.
+        :raises DeliveryError: at the first place that fails; for a Secret, KubeError.
         """
         places = self.places(key.identity.user, key.lineage)
         problem = key_problem(key.value) if places else ""
         if problem:
-            raise DeliveryError(f"{key.where} is not delivered, for its {VALUE} {problem}; rotate this key")
-        changed = [self._bring(key, place) for place in places]
+            raise DeliveryError(f"{key.where} is not delivered, because its {KEY_ENTRY} {problem}; rotate this key")
+        changed = [self._bring(key, place, store) for place in places]
         return [str(place) for place in places], any(changed)
 
-    def _bring(self, key: Key, place: Place) -> bool:
+    def _bring(self, key: ApiKey, place: DeliveryPlace, store: KeyStore) -> bool:
         if place.kind == "secret":
             namespace, _slash, name = place.where.partition("/")
             data = {self._secret["key"]: base64.b64encode(key.value.encode()).decode()}
-            return self._store.apply(namespace, name, data, PART_OF)
-        if self._sink is None:
+            return store.apply(namespace, name, data, PART_OF)
+        if self._receiver is None:
             raise DeliveryError(f"{place}: nothing on the control node takes keys over")
         if place.kind == "file":
-            return self._sink.file(place.where, key.value)
-        self._sink.register(key.name, key.value)
+            return self._receiver.file(place.where, key.value)
+        self._receiver.register(key.name, key.value)
         return False
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import Key
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey
 
 ROTATE, RESUME, FINISH, RETIRE, KEEP = "rotate", "resume", "finish", "retire", "keep"
 ISSUING = (ROTATE, RESUME, FINISH)
@@ -32,8 +32,8 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Due:
-    """Which keys are due: those older than `max_age` seconds, or all with `force`; only of these users, and with these
-    labels, if any.
+    """Which keys are due: those older than ``max_age`` seconds, or all with ``force``; only of these users, and with
+    these labels, if any.
     """
 
     max_age: int
@@ -41,22 +41,22 @@ class Due:
     users: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def covers(self, key: Key) -> bool:
+    def covers(self, key: ApiKey) -> bool:
         """Whether a run may touch the key at all."""
         return (not self.users or key.identity.user in self.users) and self.labels.items() <= key.labels.items()
 
 
 @dataclass(frozen=True)
 class Step:
-    """What to do with one key. `reason` says why, for people."""
+    """What to do with one key. ``reason`` says why, in words."""
 
     action: str
-    key: Key
+    key: ApiKey
     reason: str
-    successor: Key | None = None
+    successor: ApiKey | None = None
 
 
-def plan(keys: Sequence[Key], due: Due, now: datetime) -> list[Step]:
+def plan(keys: Sequence[ApiKey], due: Due, now: datetime) -> list[Step]:
     """One step for each key, in order of users; a successor that its predecessor's step deals with has none."""
     successors = {key.succeeds: key for key in keys if key.succeeds}
     by_uid = {key.uid: key for key in keys}
@@ -66,7 +66,7 @@ def plan(keys: Sequence[Key], due: Due, now: datetime) -> list[Step]:
     return sorted(found, key=lambda step: (step.key.identity.user, step.key.lineage, step.key.created, step.key.name))
 
 
-def _step(key: Key, due: Due, now: datetime, successor: Key | None, predecessor: Key | None) -> Step | None:
+def _step(key: ApiKey, due: Due, now: datetime, successor: ApiKey | None, predecessor: ApiKey | None) -> Step | None:
     if key.retire_after is not None:
         return Step(RETIRE, key, "its grace period ends or ended", successor)
     if successor is not None:
@@ -79,7 +79,7 @@ def _step(key: Key, due: Due, now: datetime, successor: Key | None, predecessor:
     return Step(KEEP, key, reason) if reason else Step(ROTATE, key, "forced" if due.force else "older than max_age")
 
 
-def _not_due(key: Key, due: Due, now: datetime, predecessor: Key | None) -> str:
+def _not_due(key: ApiKey, due: Due, now: datetime, predecessor: ApiKey | None) -> str:
     """Why a key is left as it is; empty when it is due."""
     if not key.identity.user:
         return "it does not say whose it is"

@@ -21,7 +21,9 @@ from urllib.parse import quote
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import header_value, key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import generate, random_id
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_SERVICE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 try:
     import urllib3
@@ -33,7 +35,6 @@ _PAUSE_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
 _CONNECTIONS = 64
 _PORT = 5001
-SERVICE = "authorino-authorino-authorization"
 
 
 class ProbeError(Exception):
@@ -42,7 +43,7 @@ class ProbeError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a key is tried. `host` is the value of the Host header, where it is not that of the URL."""
+    """Where a key is tried. ``host`` is the value of the Host header, where it is not that of the URL."""
 
     url: str
     host: str = ""
@@ -52,12 +53,17 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Terms:
-    """`times`: in a row; `timeout`: seconds until it must have happened; `prefix`: word before the key."""
+class ProbeTerms:
+    """When a key counts as proved.
+
+    :param times: expected answers in a row.
+    :param timeout: seconds within which they have to come.
+    :param prefix: word before the key.
+    """
 
     times: int = 3
     timeout: float = 30.0
-    prefix: str = "APIKEY"
+    prefix: str = KEY_PREFIX
     ca_cert: str | None = None
     validate_certs: bool = True
 
@@ -65,7 +71,7 @@ class Terms:
 class Prober:
     """Tries keys on endpoints. With none, nothing is tried and everything counts as proved."""
 
-    def __init__(self, endpoints: Callable[[], Sequence[Endpoint]], terms: Terms) -> None:
+    def __init__(self, endpoints: Callable[[], Sequence[Endpoint]], terms: ProbeTerms) -> None:
         self._find = endpoints
         self._terms = terms
         self._endpoints: Sequence[Endpoint] = ()
@@ -91,7 +97,7 @@ class Prober:
             )
 
     def accepted(self, value: str) -> str:
-        """Wait until every endpoint accepts the key, several times in a row; empty, or what stands against it."""
+        """Wait until every endpoint accepts the key, several times in a row; empty, or the reason why not."""
         problem = key_problem(value)
         if problem:
             return f"it {problem}, so it cannot be sent"
@@ -104,20 +110,19 @@ class Prober:
         return self._until(value, lambda status: status == 401)
 
     def _until(self, value: str, good: Callable[[int], bool]) -> str:
-        deadline = time.monotonic() + self._terms.timeout
-        row = 0
-        while row < self._terms.times:
-            trouble = self._round(value, good)
-            if trouble:
-                row = 0
-                if time.monotonic() > deadline:
-                    return f"{trouble} for {self._terms.timeout:g} s"
-                time.sleep(_PAUSE_SECONDS)
+        trouble = ""
+        for number, _turn in enumerate(attempts(self._terms.timeout, _PAUSE_SECONDS)):
+            if number:
                 # Replicas come and go.
                 self._refresh()
-            else:
-                row += 1
-        return ""
+            trouble = self._in_a_row(value, good)
+            if not trouble:
+                return ""
+        return f"{trouble} for {self._terms.timeout:g} s"
+
+    def _in_a_row(self, value: str, good: Callable[[int], bool]) -> str:
+        rounds = (self._round(value, good) for _round in range(self._terms.times))
+        return next((trouble for trouble in rounds if trouble), "")
 
     def _refresh(self) -> None:
         # While Authorino or the API server restarts, there may be none: the ones known are asked until time is up.
@@ -176,15 +181,15 @@ class Authorino:
         self._service = service
         self._renew_seconds = renew_seconds
         self._found: Sequence[Endpoint] = ()
-        self._looked = float("-inf")
+        self._asked = float("-inf")
 
     def __call__(self) -> Sequence[Endpoint]:
-        if time.monotonic() - self._looked >= self._renew_seconds:
-            self._found = self._look()
-            self._looked = time.monotonic()
+        if time.monotonic() - self._asked >= self._renew_seconds:
+            self._found = self._find()
+            self._asked = time.monotonic()
         return self._found
 
-    def _look(self) -> Sequence[Endpoint]:
+    def _find(self) -> Sequence[Endpoint]:
         addresses, hosts = self._addresses(), self._hosts()
         if not hosts:
             raise ProbeError(
@@ -193,17 +198,19 @@ class Authorino:
             )
         if not addresses:
             raise ProbeError(
-                f"Service {self._namespace}/{SERVICE} has no ready replica of Authorino: look at its Deployment, or set"
-                " the probe's url to try keys on the gateway"
+                f"Service {self._namespace}/{AUTHORINO_SERVICE} has no ready replica of Authorino: look at its"
+                " Deployment, or set the probe's url to try keys on the gateway"
             )
         return [Endpoint(f"http://{address}/check", host) for address in addresses for host in hosts]
 
     def _addresses(self) -> list[str]:
         if self._service:
-            service = self._read(f"/api/v1/namespaces/{quote(self._namespace, safe='')}/services/{SERVICE}", None)
+            service = self._read(
+                f"/api/v1/namespaces/{quote(self._namespace, safe='')}/services/{AUTHORINO_SERVICE}", None
+            )
             return [f"{service['spec']['clusterIP']}:{_PORT}"]
         path = f"/apis/discovery.k8s.io/v1/namespaces/{quote(self._namespace, safe='')}/endpointslices"
-        slices = self._read(path, {"labelSelector": f"kubernetes.io/service-name={SERVICE}"})["items"]
+        slices = self._read(path, {"labelSelector": f"kubernetes.io/service-name={AUTHORINO_SERVICE}"})["items"]
         return sorted({address for item in slices for address in _ready(item)})
 
     def _hosts(self) -> list[str]:
@@ -224,7 +231,7 @@ class Authorino:
 
 
 def _ready(endpoint_slice: Mapping[str, Any]) -> list[str]:
-    """`address:port` of the ready endpoints that answer plain HTTP."""
+    """``address:port`` of the ready endpoints that answer plain HTTP."""
     ports = [port["port"] for port in endpoint_slice.get("ports") or [] if "http" in str(port.get("name"))]
     port = ports[0] if ports else _PORT
     family = "[{}]:{}" if endpoint_slice.get("addressType") == "IPv6" else "{}:{}"

@@ -10,29 +10,37 @@ resourceVersion. A lost answer is asked for again, which those conditions make s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import (
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey, KeyObjectError, NewKey, read_key
+from ansible_collections.llmops.maas.plugins.module_utils._keys.material import random_id
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    DISABLED,
     KEY_ID,
-    Key,
-    KeyObjectError,
-    NewKey,
-    read_key,
+    KEY_LABELS,
+    LINEAGE,
+    PROVED,
+    RETIRE_AFTER,
+    SUPERSEDED_BY,
+    WATCHED,
+    label_selector,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import stamp
+from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import MERGE_PATCH, persist, server_side_apply
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, ConnectError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import worth_retrying
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 
-MANAGER = {"fieldManager": "llmops.maas.api-keys"}
+MANAGER = "llmops.maas.api-keys"
 # A page of 500 Secrets is about 1 MB; more at once would only need more memory.
 PAGE = 500
 RETRY_SECONDS = 60.0
-_LONGEST_PAUSE = 2.0
+_MANAGED = {"fieldManager": MANAGER}
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _CONFLICTS = 8
-_MERGE = "application/merge-patch+json"
-Answer = TypeVar("Answer")
 
 
 class GoneError(Exception):
@@ -43,6 +51,10 @@ class TakenError(Exception):
     """The Secret's name is used by something that is not the key that should be made."""
 
 
+def _always(_key: ApiKey) -> bool:
+    return True
+
+
 class KeyStore:
     """The keys of one namespace. Methods may be called from several threads."""
 
@@ -50,24 +62,24 @@ class KeyStore:
         self, kube: Kube, namespace: str, labels: Mapping[str, str], retry_seconds: float = RETRY_SECONDS
     ) -> None:
         self._kube = kube
-        self.namespace = self._namespace = namespace
+        self.namespace = namespace
         self._retry_seconds = retry_seconds
         self.labels = labels
 
-    def keys(self, further: Sequence[str] = (), warn: Callable[[str], None] | None = None) -> list[Key]:
-        """Every key: found by the labels of the AuthPolicy, by our own label, and by `further` label selectors.
+    def keys(self, further: Sequence[str] = (), warn: Callable[[str], None] | None = None) -> list[ApiKey]:
+        """Every key: found by the labels of the AuthPolicy, by our own label, and by ``further`` label selectors.
 
         Secrets that cannot be read as keys are skipped with a warning; keys that nobody can send only get one.
         """
-        found: dict[str, Key | None] = {}
-        chosen = [",".join(f"{name}={value}" for name, value in self.labels.items()), KEY_ID, *further]
+        found: dict[str, ApiKey | None] = {}
+        chosen = [label_selector(self.labels), KEY_ID, *further]
         for selector in chosen:
             for secret in self._list(selector):
                 self._collect(secret, found, warn)
         return sorted((key for key in found.values() if key is not None), key=lambda key: key.name)
 
     def _collect(
-        self, secret: Mapping[str, Any], found: dict[str, Key | None], warn: Callable[[str], None] | None
+        self, secret: Mapping[str, Any], found: dict[str, ApiKey | None], warn: Callable[[str], None] | None
     ) -> None:
         uid = secret["metadata"]["uid"]
         if uid in found or secret["metadata"].get("deletionTimestamp"):
@@ -90,7 +102,7 @@ class KeyStore:
                     raise
                 raise KubeError(
                     f"adopt_selectors, key_labels: {selector!r} is no label selector ({error}); write it as"
-                    " app=models-api"
+                    f" {label_selector(KEY_LABELS)}"
                 ) from error
             yield from answer["items"]
             following = answer["metadata"].get("continue")
@@ -98,7 +110,7 @@ class KeyStore:
                 return
             query["continue"] = following
 
-    def get(self, name: str) -> Key | None:
+    def get(self, name: str) -> ApiKey | None:
         """The key of that name as it is now."""
         try:
             return self._read(self._retried("GET", self._path(name)))
@@ -107,7 +119,7 @@ class KeyStore:
                 return None
             raise
 
-    def _read(self, secret: Mapping[str, Any]) -> Key | None:
+    def _read(self, secret: Mapping[str, Any]) -> ApiKey | None:
         try:
             return read_key(secret, self.labels)
         except KeyObjectError as error:
@@ -115,7 +127,7 @@ class KeyStore:
                 raise KubeError(str(error)) from error
             return error.key
 
-    def create(self, new: NewKey) -> tuple[Key, bool]:
+    def create(self, new: NewKey) -> tuple[ApiKey, bool]:
         """Make the key, or find the one that another run (or this one, before its connection broke) has made.
 
         Returns it, and whether this call made it.
@@ -123,14 +135,14 @@ class KeyStore:
         :raises TakenError: the name is used by another Secret.
         """
         try:
-            answer = self._retried("POST", self._path(), query=MANAGER, body=new.secret())
+            answer = self._retried("POST", self._path(), query=_MANAGED, body=new.secret())
         except ApiError as error:
             if error.status != 409:
                 raise
             return self._found(new), False
         return self._stored(answer), True
 
-    def _stored(self, answer: Mapping[str, Any]) -> Key:
+    def _stored(self, answer: Mapping[str, Any]) -> ApiKey:
         key = self._read(answer)
         if key is None:
             raise KubeError(
@@ -138,7 +150,7 @@ class KeyStore:
             )
         return key
 
-    def _found(self, new: NewKey) -> Key:
+    def _found(self, new: NewKey) -> ApiKey:
         there = self.get(new.name)
         if there is None:
             raise TakenError(
@@ -149,14 +161,56 @@ class KeyStore:
             raise TakenError(f"{there.where} is the key of another user or follows another key: rename it")
         return there
 
-    def change(
-        self, key: Key, changes: Mapping[str, Any], done: Callable[[Key], bool], still: Callable[[Key], bool]
-    ) -> tuple[Key, bool]:
-        """Merge `changes` (`labels`, `annotations`, `immutable`) into the Secret; returns it and whether it changed.
+    def adopt(self, key: ApiKey, lineage: str = "") -> ApiKey:
+        """Give a key that was made by another scheme our labels, and that name if any.
+
+        Its value stays, and cannot be changed in place any more.
+        """
+        labels = {**WATCHED, KEY_ID: key.key_id or random_id()}
+        changes = {"labels": labels, "annotations": {LINEAGE: lineage or key.lineage}, "immutable": True}
+        return self._change(key, changes, lambda now: now.managed and now.watched)[0]
+
+    def watch(self, key: ApiKey) -> ApiKey:
+        """Let Authorino see what happens to the Secret: it would not notice the deletion of another."""
+        return self._change(key, {"labels": WATCHED}, lambda now: now.watched)[0]
+
+    def prove(self, key: ApiKey, when: datetime) -> tuple[ApiKey, bool]:
+        """Note that the key is accepted; returns it and whether the note is new."""
+        return self._change(key, {"annotations": {PROVED: stamp(when)}}, lambda now: now.proved)
+
+    def mark(self, old: ApiKey, new: ApiKey, when: datetime) -> tuple[ApiKey, bool]:
+        """Note on the old key when it ends and what follows it; a time that is there already stays.
+
+        Returns it and whether the note is new. The time is rounded up to whole seconds, so that nobody gets less than
+        was said.
+        """
+        when += timedelta(microseconds=-when.microsecond % 1_000_000)
+        changes = {"annotations": {RETIRE_AFTER: stamp(when), SUPERSEDED_BY: new.name}}
+        return self._change(old, changes, lambda now: now.retire_after is not None)
+
+    def disable(self, key: ApiKey) -> ApiKey:
+        """Let nobody in with the key any more."""
+        if not key.watched:
+            # Without that label Authorino would not see the others go.
+            key = self.watch(key)
+        # Not the label by which it is watched: Authorino would take the key up again when it next reads all keys.
+        labels = {**dict.fromkeys(self.labels), DISABLED: "true"}
+        return self._change(key, {"labels": labels}, lambda now: now.disabled and not now.selected)[0]
+
+    def enable(self, key: ApiKey) -> ApiKey:
+        """Have the AuthPolicies find the key."""
+        labels = {**self.labels, DISABLED: None}
+        return self._change(key, {"labels": labels}, lambda now: now.selected and not now.disabled)[0]
+
+    def label(self, key: ApiKey, labels: Mapping[str, str]) -> ApiKey:
+        """Add labels."""
+        return self._change(key, {"labels": labels}, lambda now: labels.items() <= now.labels.items())[0]
+
+    def _change(self, key: ApiKey, changes: Mapping[str, Any], done: Callable[[ApiKey], bool]) -> tuple[ApiKey, bool]:
+        """Merge ``labels``, ``annotations`` and ``immutable`` into the Secret; returns it and whether it changed.
 
         :param done: whether a key has the change already.
-        :param still: whether the change may be made to the key as another writer has left it.
-        :raises GoneError: the Secret is gone, replaced, or `still` says no.
+        :raises GoneError: the Secret is gone or was replaced.
         """
         for _attempt in range(_CONFLICTS):
             if done(key):
@@ -166,28 +220,32 @@ class KeyStore:
             if "immutable" in changes:
                 body["immutable"] = changes["immutable"]
             try:
-                answer = self._retried("PATCH", self._path(key.name), query=MANAGER, body=body, content_type=_MERGE)
+                answer = self._retried(
+                    "PATCH", self._path(key.name), query=_MANAGED, body=body, content_type=MERGE_PATCH
+                )
             except ApiError as error:
                 if error.status not in (404, 409):
                     raise
-                key = self._again(key, still)
+                key = self._again(key)
                 continue
             return self._stored(answer), True
-        raise GoneError(f"{key.where} is changed by others all the time; find out by whom, then run again")
+        raise GoneError(_always_changed(key))
 
-    def _again(self, key: Key, still: Callable[[Key], bool]) -> Key:
+    def _again(self, key: ApiKey) -> ApiKey:
         now = self.get(key.name)
         if now is None or now.uid != key.uid:
             raise GoneError(f"{key.where} was removed by another run or a person meanwhile")
-        if not still(now):
-            raise GoneError(f"{key.where} was changed by another run or a person meanwhile; run again")
         return now
 
-    def delete(self, key: Key, still: Callable[[Key], bool] = lambda _key: True) -> bool:
+    def delete(self, key: ApiKey, still: Callable[[ApiKey], bool] = _always) -> bool:
         """Delete the Secret while it is the one that was looked at; returns whether this call did it.
 
-        :raises GoneError: another writer changed it such that `still` says no.
+        :raises GoneError: another writer changed it such that ``still`` says no.
         """
+        if not key.watched:
+            # Authorino would not see it go.
+            key = self.watch(key)
+            _refuse_changed(key, still)
         for _attempt in range(_CONFLICTS):
             conditions = {"uid": key.uid, "resourceVersion": key.version}
             body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
@@ -198,17 +256,14 @@ class KeyStore:
                     return False
                 if error.status != 409:
                     raise
-                now = self.get(key.name)
-                if now is None or now.uid != key.uid:
-                    return False
-                if not still(now):
-                    raise GoneError(
-                        f"{key.where} was changed by another run or a person meanwhile; run again"
-                    ) from error
-                key = now
-                continue
-            return True
-        raise GoneError(f"{key.where} is changed by others all the time; find out by whom, then run again")
+            else:
+                return True
+            now = self.get(key.name)
+            if now is None or now.uid != key.uid:
+                return False
+            _refuse_changed(now, still)
+            key = now
+        raise GoneError(_always_changed(key))
 
     def apply(self, namespace: str, name: str, data: Mapping[str, str], labels: Mapping[str, str]) -> bool:
         """Keep these (base64) values in a Secret elsewhere by server-side apply; returns whether it changed."""
@@ -227,8 +282,7 @@ class KeyStore:
             "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
             "data": dict(data),
         }
-        query = {**MANAGER, "force": "true", "fieldValidation": "Strict"}
-        self._retried("PATCH", path, query=query, body=body, content_type="application/apply-patch+yaml")
+        server_side_apply(self._retried, path, body, manager=MANAGER)
         return True
 
     def read(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
@@ -237,31 +291,37 @@ class KeyStore:
 
     def _retried(self, method: str, path: str, **request: Any) -> Any:
         """Send a request again while the server is restarting or overloaded. A conflict is the caller's to judge."""
-        deadline = time.monotonic() + self._retry_seconds
-        pause = 0.05
-        while True:
-            try:
-                return self._kube.request(method, path, **request)
-            except KubeError as error:
-                if not _passing(error) or time.monotonic() + pause > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        return persist(
+            lambda: self._kube.request(method, path, **request),
+            Deadline(self._retry_seconds),
+            _may_pass,
+            first=_FIRST_PAUSE,
+            longest=_LONGEST_PAUSE,
+        )
 
     def _path(self, name: str = "") -> str:
-        root = f"/api/v1/namespaces/{quote(self._namespace, safe='')}/secrets"
+        root = f"/api/v1/namespaces/{quote(self.namespace, safe='')}/secrets"
         return f"{root}/{quote(name, safe='')}" if name else root
 
 
-def _passing(error: KubeError) -> bool:
+def _refuse_changed(key: ApiKey, still: Callable[[ApiKey], bool]) -> None:
+    if not still(key):
+        raise GoneError(f"{key.where} was changed by another run or a person meanwhile; run again")
+
+
+def _always_changed(key: ApiKey) -> str:
+    return f"{key.where} is changed by others all the time; find out by whom, then run again"
+
+
+def _may_pass(error: KubeError) -> bool:
     if isinstance(error, ConnectError):
         return True
     return isinstance(error, ApiError) and error.status != 409 and worth_retrying(error)
 
 
-def duplicates(keys: Iterable[Key]) -> dict[str, list[Key]]:
+def duplicates(keys: Iterable[ApiKey]) -> dict[str, list[ApiKey]]:
     """Keys that share their value with others, by fingerprint: Authorino knows the value for one of them only."""
-    by_value: dict[str, list[Key]] = {}
+    by_value: dict[str, list[ApiKey]] = {}
     for key in keys:
         by_value.setdefault(key.value, []).append(key)
     return {key.uid: group for group in by_value.values() if len(group) > 1 for key in group}

@@ -10,16 +10,19 @@ import binascii
 import re
 import secrets
 import string
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import is_text
+from ansible_collections.llmops.maas.plugins.module_utils._common.texts import NoTextError, texts_of
 
 # URL-safe without '-' and '_', so that a value never looks like an option and needs no quoting anywhere.
 ALPHABET = string.ascii_letters + string.digits
 # 16 characters of 62 are 95 bits; anything shorter can be guessed.
 SHORTEST = 16
+# What holds texts by name.
+_TEXTS = ("labels", "annotations", "data", "compose", "variables")
 _REFERENCE = re.compile(r"\$\{([-._a-zA-Z0-9]+)\}")
 
 
@@ -28,11 +31,36 @@ class SecretError(ValueError):
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The wanted values of one Secret, by key, and which of them had to be made up."""
+class SecretOutcome:
+    """The wanted values of one Secret, by key, and which of them had to be generated."""
 
     values: dict[str, str]
     generated: tuple[str, ...]
+
+
+def where_of(spec: Mapping[str, Any]) -> str:
+    """How messages name a Secret."""
+    return f"Secret {spec['namespace']}/{spec['name']}"
+
+
+def checked_specs(specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The Secrets that are asked for, with text wherever Kubernetes wants text.
+
+    :raises SecretError: a value that is no text, or a Secret that is asked for twice: the second would undo the first.
+    """
+    found = [_with_texts(spec) for spec in specs]
+    names = [where_of(spec) for spec in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SecretError(f"{', '.join(twice)} is asked for twice; write one entry with all of its keys")
+    return found
+
+
+def _with_texts(spec: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {**spec, **{part: texts_of(spec[part], f"{where_of(spec)}: {part}") for part in _TEXTS}}
+    except NoTextError as error:
+        raise SecretError(str(error)) from error
 
 
 def decode(data: Mapping[str, str] | None, where: str) -> dict[str, str]:
@@ -51,30 +79,31 @@ def random_text(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _unused in range(length))
 
 
-def wanted(
+def secret_values(
     spec: Mapping[str, Any],
     current: Mapping[str, str],
     variables: Mapping[str, str],
     make: Callable[[int], str] = random_text,
-) -> Outcome:
+) -> SecretOutcome:
     """Values that the Secret should hold.
 
-    :param spec: ``data`` (given values), ``generate`` (key to length) and ``compose`` (key to text with ``${key}``).
+    :param spec: as ``checked_specs`` gives it: ``data`` (given values), ``generate`` (key to length) and ``compose``
+        (key to text with ``${key}``).
     :param current: what the Secret holds now; a generated value that is there is kept.
     :param variables: further names for ``compose``; not kept in the Secret.
     :raises SecretError: lengths that are too short, one key given twice, unknown references.
     """
-    where = f"Secret {spec['namespace']}/{spec['name']}"
+    where = where_of(spec)
     _check(spec, where)
     missing = tuple(key for key in spec["generate"] if not current.get(key))
-    values = {key: str(value) for key, value in spec["data"].items()}
+    values = dict(spec["data"])
     values |= {key: make(int(length)) if key in missing else current[key] for key, length in spec["generate"].items()}
     known = {**variables, **values}
-    values |= {key: _compose(str(text), known, f"{where}: compose.{key}") for key, text in spec["compose"].items()}
+    values |= {key: _compose(text, known, f"{where}: compose.{key}") for key, text in spec["compose"].items()}
     for key, value in values.items():
         if not is_text(value):
             raise SecretError(f"{where}: {key} holds bytes that are no UTF-8 text, which this module does not keep")
-    return Outcome(values, missing)
+    return SecretOutcome(values, missing)
 
 
 def _check(spec: Mapping[str, Any], where: str) -> None:

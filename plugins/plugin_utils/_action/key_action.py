@@ -18,15 +18,15 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.vault import VaultLib, match_encrypt_secret
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import DeliveryError, controller_sink
+from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import DeliveryError, received_by
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.core import vault_secrets
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
-class ControllerSink:
-    """Keeps keys in files and in memory. `secrets` are those of the vault that is loaded, if any."""
+class ControllerReceiver:
+    """Keeps keys in files and in memory. ``secrets`` are those of the vault that is loaded, if any."""
 
     def __init__(self, folder: str, secrets: Any) -> None:
         self._folder = Path(folder)
@@ -97,12 +97,12 @@ class KeyAction(DirectAction):
     def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         delivery = self._task.args.get("delivery") or {}
         registered = self._refuse(delivery)
-        sink = ControllerSink(self._loader.get_basedir(), vault_secrets(self._loader))
-        with controller_sink(sink) if self._runs_here(task_vars) else contextlib.nullcontext():
+        receiver = ControllerReceiver(self._loader.get_basedir(), vault_secrets(self._loader))
+        with received_by(receiver) if self._runs_here(task_vars) else contextlib.nullcontext():
             result = self._execute_module(task_vars=task_vars)
         if registered:
             # Also after a failure: some users' keys may have been rotated.
-            result["new_keys"] = sink.registered
+            result["new_keys"] = receiver.registered
         return result
 
     def _refuse(self, delivery: Any) -> bool:

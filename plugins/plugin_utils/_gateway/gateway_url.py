@@ -19,7 +19,7 @@ class AddressError(ValueError):
 
 
 def gateway_url(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> str:
-    """Address of the listener that clients should use, see `preferred` and `gateway_urls`."""
+    """Address of the listener that clients should use, see ``preferred`` and ``gateway_urls``."""
     return preferred(gateway_urls(gateway, service))
 
 
@@ -30,7 +30,9 @@ def preferred(urls: Mapping[str, str]) -> str:
 
 def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> dict[str, str]:
     """Address of the first listener of each scheme: of the Gateway's Service where that is on this machine, else of its
-    status. Raises AddressError.
+    status.
+
+    :raises AddressError: there is none.
     """
     if gateway is None:
         raise AddressError("there is no Gateway yet; deploy it with site.yml, or set maas_gateway_url")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-# The windows that RateLimitPolicy accepts are Gateway API durations: h, m, s and ms, up to five digits each, never d
-# (CRD ratelimitpolicies.kuadrant.io, spec.limits.*.rates[].window).
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import gateway_seconds
+
+# Units as people write them, and as a window of RateLimitPolicy has them, which is a duration of the Gateway API.
 _UNITS = {
     "s": "s",
     "sec": "s",
@@ -33,11 +34,15 @@ def parse_rates(text: str, field: str) -> list[dict[str, int | str]]:
 
     :param text: rates separated by commas; an empty string means no limit and gives an empty list.
     :param field: path of the value in the inventory, for error messages.
-    :raises RateError: wrong form, unknown unit, limit or window of 0, or the same window twice.
+    :raises RateError: wrong form, unknown unit, limit or window of 0, or two windows of the same length.
     """
     rates = [_parse_rate(part, field) for part in text.split(",") if part.strip()]
-    windows = [rate["window"] for rate in rates]
-    twice = sorted({str(window) for window in windows if windows.count(window) > 1})
+    by_length: dict[float, list[str]] = {}
+    for rate in rates:
+        window = str(rate["window"])
+        by_length.setdefault(gateway_seconds(window, field), []).append(window)
+    # Limitador keeps one counter for each length, however it is written.
+    twice = [" = ".join(sorted(set(windows))) for windows in by_length.values() if len(windows) > 1]
     if twice:
         raise RateError(
             f"{field}: the window {', '.join(twice)} appears more than once in {text!r}; keep one rate per window"

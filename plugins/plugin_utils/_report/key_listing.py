@@ -16,7 +16,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import 
 def unlisted(
     keys: Iterable[Mapping[str, Any]], users: Iterable[Mapping[str, Any]], listed: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The keys that neither `users` nor `listed` speaks of, of those that this collection looks after.
+    """Those of the keys that this collection manages which neither ``users`` nor ``listed`` names.
 
     :param keys: ``api_keys`` of the module ``api_key_info``: ``user``, ``lineage`` and ``managed`` of each.
     :param users: ``maas_users``, of which the name counts: all keys of these users stay.

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import gateway_seconds
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import parse_rates
 
 Row = dict[str, Any]
@@ -19,8 +20,6 @@ KINDS = {"generate": ("chat", "completion", "stream", "models"), "embed": ("embe
 MAIN = {"generate": "chat", "embed": "embeddings"}
 _MINUTE = 60
 _OK = 200
-_WINDOW = re.compile(r"(\d+)(h|ms|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _LIST = "list"
 _FIELDS = {"group", "model", "kind", "expected"}
 
@@ -230,14 +229,12 @@ def _limit(model: Mapping[str, Any], tier: Mapping[str, Any], given: Any) -> tup
     own = parse_rates(str(tier.get("requests") or ""), "maas_tiers.requests")
     factor = 1 if own else float(tier.get("requests_factor") or 1)
     rates = own or model["rates"]
-    found = [(max(1, int(int(rate["limit"]) * factor)), int(seconds(str(rate["window"])))) for rate in rates]
+    found = [
+        (max(1, int(int(rate["limit"]) * factor)), int(gateway_seconds(str(rate["window"]), "window")))
+        for rate in rates
+    ]
     short = [(limit, window) for limit, window in found if 1 <= window <= _MINUTE]
     return min(short, key=lambda rate: rate[1], default=(0, 0))
-
-
-def seconds(window: str) -> float:
-    """Seconds of a window as policies have them, such as ``1m``."""
-    return sum(int(number) * _SECONDS[unit] for number, unit in _WINDOW.findall(window))
 
 
 def routes(

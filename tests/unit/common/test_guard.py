@@ -34,7 +34,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._common.guard import (
 )
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.masking import MASK, Secrets, as_bytes
-from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import FAILED, PLANNED, Row, _settle
+from ansible_collections.llmops.maas.plugins.module_utils._keys.results import FAILED, PLANNED, KeyResult
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction, printed
 from tests.support.odd_values import INVOCATION
 
@@ -294,15 +294,15 @@ def test_errors_of_ansible_speak_for_themselves_unless_they_show_something(
 
 def test_a_step_that_fails_in_any_way_fails_its_key_alone() -> None:
     key = SimpleNamespace(name="k", identity=SimpleNamespace(user="alice"), lineage="k")
-    row = Row(SimpleNamespace(action="rotate", key=key, reason=""), PLANNED)  # type: ignore[arg-type]
+    result = KeyResult(SimpleNamespace(action="rotate", key=key, reason=""), PLANNED)  # type: ignore[arg-type]
     future: Future[None] = Future()
     future.set_exception(UnicodeEncodeError("latin-1", KEY, 0, 1, "ordinal not in range"))
     with call():
         hide(KEY)
-        assert _settle(row, future) is False
-    assert row.status == FAILED
-    assert "unexpected UnicodeEncodeError" in row.error
-    assert KEY not in row.error
+        assert result.settle(future) is False
+    assert result.status == FAILED
+    assert "unexpected UnicodeEncodeError" in result.error
+    assert KEY not in result.error
 
 
 # Without what the controller does alone: there the file holds documentation only.

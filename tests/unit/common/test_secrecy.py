@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import call, hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.masking import as_bytes
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import Checker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import GatewayChecker
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import told
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import describe_answer
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import DeliveryError
-from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import Endpoint, Prober, Terms
+from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import Endpoint, Prober, ProbeTerms
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
 from ansible_collections.llmops.maas.plugins.modules import (
@@ -37,7 +38,7 @@ from ansible_collections.llmops.maas.plugins.modules import (
     manifests,
     secrets,
 )
-from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import ControllerSink
+from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action import ControllerReceiver
 from tests.support.echo_server import EchoServer
 from tests.support.odd_values import (
     GOOD,
@@ -125,7 +126,7 @@ def test_a_key_that_nobody_can_send_is_named_and_the_others_are_listed(
 def test_a_key_is_tried_with_its_own_bytes_or_not_at_all(server: EchoServer, secret: Odd) -> None:
     server.answers = lambda _method, _path: None
     server.authorizations.clear()
-    prober = Prober(lambda: [Endpoint(f"{server.url}/check")], Terms(times=1, timeout=0))
+    prober = Prober(lambda: [Endpoint(f"{server.url}/check")], ProbeTerms(times=1, timeout=0))
     prober._endpoints = prober._find()
     trouble = prober.accepted(secret.value)
     if key_problem(secret.value):
@@ -194,7 +195,8 @@ def test_a_check_that_fails_in_any_way_ends_no_other() -> None:
     def connect(_url: str, _host: str) -> Any:
         return SimpleNamespace(send=send)
 
-    checker = Checker(connect, SimpleNamespace(), SimpleNamespace(), "APIKEY")  # type: ignore[arg-type]
+    nobody: Any = SimpleNamespace()
+    checker = GatewayChecker(connect, GatewayCredentials(nobody, nobody, "APIKEY"))
     fields = {"section": "x", "model": "", "user": "", "kind": "plain", "method": "GET", "host": "h", "headers": {}}
     fields |= {"credentials": "none", "expected": [200], "settle": 0, "denied": False, "served_name": "", "names": []}
     fields |= {"url": "", "server_name": "", "target": "", "answer_headers": {}}
@@ -215,7 +217,7 @@ def test_an_answer_is_covered_before_it_is_cut() -> None:
     secret = odd_value("{}{}")
     with call():
         hide(secret.value)
-        words = told(Answer(422, 0.0, {}, f"{'x' * 185} {secret.value}".encode()))
+        words = describe_answer(Answer(422, 0.0, {}, f"{'x' * 185} {secret.value}".encode()))
     assert words == f"{'x' * 185} ********"
 
 
@@ -313,12 +315,12 @@ def test_values_of_secrets_are_not_in_what_nobody_expected(
 @given(secret=odds(), name=odd)
 @example(secret=LINE_END, name="\0")
 def test_a_key_goes_into_its_file_as_it_is_or_is_named_without_it(tmp_path: Path, secret: Odd, name: str) -> None:
-    sink = ControllerSink(str(tmp_path), [])
+    receiver = ControllerReceiver(str(tmp_path), [])
     path = f"out/{name[:20].replace('/', '-')}x"
     if "\0" in path:
         with pytest.raises(DeliveryError, match="cannot be written") as caught:
-            sink.file(path, secret.value)
+            receiver.file(path, secret.value)
         assert not secret.is_in(str(caught.value))
     else:
-        sink.file(path, secret.value)
+        receiver.file(path, secret.value)
         assert (tmp_path / path).read_bytes() == secret.value.encode()

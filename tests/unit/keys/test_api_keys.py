@@ -13,12 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.llmops.maas.plugins.filter.unlisted_keys import unlisted_keys
 from ansible_collections.llmops.maas.plugins.module_utils._keys import api_keys as objects
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import Identity, Key, read_key, successor
+from ansible_collections.llmops.maas.plugins.module_utils._keys import names
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey, Identity, read_key, successor
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, DeliveryError
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import (
     PATTERN,
@@ -27,6 +29,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.material import 
     entropy_bits,
     fingerprint,
     generate,
+    is_weak,
     key_id,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import OptionError, dns_name, user_id
@@ -40,8 +43,10 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.plan import (
     plan,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import Authorino, ProbeError
-from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, TimeError, duration, moment, stamp
+from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, TimeError, moment, stamp
+from ansible_collections.llmops.maas.plugins.modules import api_key, api_key_rotation
 
+ROTATION = ArgumentSpecValidator(api_key_rotation.ARGUMENTS).validate({}).validated_parameters
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 LABELS = {"app": "models-api"}
 
@@ -58,7 +63,7 @@ def secret(name: str = "api-key-alice", **changes: Any) -> dict[str, Any]:
     return {**found, **changes}
 
 
-def key(name: str = "api-key-alice", **fields: Any) -> Key:
+def key(name: str = "api-key-alice", **fields: Any) -> ApiKey:
     found = read_key(secret(name), LABELS)
     assert found is not None
     return dataclasses.replace(found, **fields)
@@ -97,6 +102,13 @@ def test_given_keys_that_are_weak_or_impossible_are_refused_without_being_shown(
     assert "value (user alice)" in str(caught.value)
 
 
+def test_weak_is_what_is_short_or_repeats_itself() -> None:
+    assert is_weak("short-key")
+    assert is_weak("x" * 31)
+    assert is_weak("a" * 64)
+    assert not is_weak("0123456789abcdef0123456789abcdef")
+
+
 @given(st.text(alphabet="0123456789abcdef", min_size=64, max_size=64).filter(lambda text: entropy_bits(text) > 200))
 def test_random_hexadecimal_keys_are_accepted(value: str) -> None:
     check_given(value, "value", allow_weak=False)
@@ -106,33 +118,6 @@ def test_demonstrations_may_have_weak_keys_but_no_impossible_ones() -> None:
     check_given("admin-key-12345", "value", allow_weak=True)
     with pytest.raises(KeyValueError):
         check_given("two words", "value", allow_weak=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("30d", 2592000), ("1h30m", 5400), ("45s", 45), ("0", 0), (0, 0), (" 2W ", 1209600)]
-)
-def test_durations(text: str, seconds: int) -> None:
-    assert duration(text, "grace") == seconds
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-5s", "5 s", "1.5h", "5s!", "20000d", "d5"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(TimeError, match="grace: "):
-        duration(text, "grace")
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("30", "'30' has no unit; write 30d for days, or 30h, 30m, 30s"),
-        (30, "30 has no unit"),
-        ("1M", "'1M' may be minutes or months"),
-        ("1h30M", "may be minutes or months"),
-    ],
-)
-def test_a_duration_says_its_unit(text: Any, words: str) -> None:
-    with pytest.raises(TimeError, match=words):
-        duration(text, "max_age")
 
 
 def listed_key(user: str, lineage: str, *, managed: bool = True) -> dict[str, Any]:
@@ -240,26 +225,60 @@ def test_a_secret_that_cannot_be_read_is_named_and_its_value_is_not() -> None:
         read_key(secret("empty", data={"api_key": ""}), LABELS)
     assert caught.value.key is None
     wrong = secret("wrong")
-    wrong["metadata"]["annotations"][objects.RETIRE_AFTER] = "soon"
+    wrong["metadata"]["annotations"][names.RETIRE_AFTER] = "soon"
     with pytest.raises(objects.KeyObjectError, match="retire-after: 'soon' is no moment"):
         read_key(wrong, LABELS)
     assert read_key(secret("none", data={"password": "eA=="}), LABELS) is None
 
 
 def test_there_can_be_only_one_successor_and_it_carries_on_what_limits_count_by() -> None:
-    old = key(labels={**LABELS, "team": "a", objects.KEY_ID: "0000000000", objects.DISABLED: "true"}, value="demo")
+    old = key(labels={**LABELS, "team": "a", names.KEY_ID: "0000000000", names.DISABLED: "true"}, value="demo")
     first, second = successor(old, LABELS), successor(old, LABELS)
     assert first.name == second.name == f"api-key-alice-{first.key_id}"
     body = first.secret()
     assert body["metadata"]["annotations"]["secret.kuadrant.io/user-id"] == "alice"
     assert body["metadata"]["annotations"]["kuadrant.io/groups"] == "premium"
-    assert body["metadata"]["annotations"][objects.GIVEN] == fingerprint("demo")
+    assert body["metadata"]["annotations"][names.GIVEN] == fingerprint("demo")
     assert body["metadata"]["labels"]["team"] == "a"
-    assert body["metadata"]["labels"][objects.KEY_ID] == first.key_id
-    assert objects.DISABLED not in body["metadata"]["labels"]
+    assert body["metadata"]["labels"][names.KEY_ID] == first.key_id
+    assert names.DISABLED not in body["metadata"]["labels"]
     assert body["immutable"] is True
     # Two runs make two values; the name lets only one of them be stored.
     assert body["data"] != second.secret()["data"]
+
+
+def request(**options: Any) -> api_key.KeyRequest:
+    """What the module makes of options that Ansible has checked."""
+    checked = ArgumentSpecValidator(api_key.ARGUMENTS).validate({"user": "alice", **options})
+    assert checked.error_messages == []
+    return api_key.KeyRequest.of(checked.validated_parameters)
+
+
+def test_numbers_in_labels_and_groups_are_text() -> None:
+    asked = request(labels={"cost-center": 4711, "gpu": True}, groups=[1001], key_labels={"app": 1})
+    assert asked.key.labels == {"cost-center": "4711", "gpu": "true"}
+    assert asked.key.groups == ("1001",)
+    assert asked.scope.labels == {"app": "1"}
+    assert api_key_rotation.options_of({**ROTATION, "selector": {"team": 7}}).due.labels == {"team": "7"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labels": {1001: "a", "1001": "b"}}, "labels: 1001 is given twice"),
+        ({"labels": {"team": None}}, "labels.team: is empty"),
+        ({"labels": {"team": ["a"]}}, "labels.team: is a list"),
+        ({"key_labels": {"app": {}}}, "key_labels.app: is a dictionary"),
+        ({"key_labels": {}}, "key_labels: give the labels"),
+        ({"groups": [1001, "1001"]}, "groups: 1001 is given twice"),
+        ({"groups": ["a,b"]}, "groups: 'a,b' is no group"),
+    ],
+)
+def test_labels_and_groups_that_cannot_be_meant_are_refused_before_the_cluster_is_asked(
+    options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(OptionError, match=words):
+        request(**options)
 
 
 @given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
@@ -276,11 +295,11 @@ def test_user_ids_that_do_not_fit_are_refused(user: str) -> None:
         user_id(user)
 
 
-def steps(keys: list[Key], **due: Any) -> dict[str, str]:
+def steps(keys: list[ApiKey], **due: Any) -> dict[str, str]:
     return {step.key.name: step.action for step in plan(keys, Due(**{"max_age": 30 * 86400, **due}), NOW)}
 
 
-def following(old: Key, **fields: Any) -> Key:
+def following(old: ApiKey, **fields: Any) -> ApiKey:
     new = successor(old, LABELS)
     made = {"uid": f"uid-{new.name}", "name": new.name, "lineage": old.lineage, "succeeds": old.uid, "created": NOW}
     return dataclasses.replace(old, **{**made, "retire_after": None, "superseded_by": "", **fields})
@@ -318,7 +337,7 @@ def test_what_an_earlier_run_began_is_gone_on_with_whatever_its_age() -> None:
 class Cluster:
     """The writes of a rotation on plain keys, in the order that the product makes them, with a kill after any."""
 
-    def __init__(self, keys: list[Key]) -> None:
+    def __init__(self, keys: list[ApiKey]) -> None:
         self.keys = {item.uid: item for item in keys}
         self.given_out: set[str] = set()
 
@@ -376,10 +395,6 @@ def test_runs_killed_anywhere_end_with_one_key_for_each_user(runs: list[tuple[in
     assert all(item.uid in cluster.given_out and item.state(now) == "active" for item in left)
 
 
-class NoStore:
-    """Deliveries are only planned here."""
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -391,20 +406,20 @@ class NoStore:
 )
 def test_deliveries_that_cannot_work_are_refused_at_once(options: dict[str, Any], words: str) -> None:
     with pytest.raises(DeliveryError, match=words):
-        Delivery(NoStore(), options)  # type: ignore[arg-type]
+        Delivery(options)
 
 
 def test_two_keys_never_go_to_one_place_nor_over_a_key() -> None:
-    fixed = Delivery(NoStore(), {"secret": {"namespace": "apps", "name": "key-${user}", "key": "k"}})  # type: ignore[arg-type]
+    fixed = Delivery({"secret": {"namespace": "apps", "name": "key-${user}", "key": "k"}})
     first, second = key("one"), key("two")
     assert set(fixed.clashes([first, second], [])) == {first.uid, second.uid}
     assert fixed.clashes([first], [first, second]) == {}
-    over = Delivery(NoStore(), {"secret": {"namespace": "kuadrant-system", "name": "${lineage}", "key": "k"}})  # type: ignore[arg-type]
+    over = Delivery({"secret": {"namespace": "kuadrant-system", "name": "${lineage}", "key": "k"}})
     assert "is the Secret of a key itself" in over.clashes([first], [first, second])[first.uid]
 
 
 def test_a_user_id_leads_to_no_other_folder() -> None:
-    delivery = Delivery(NoStore(), {"secret": {"namespace": "n", "name": "k-${user}", "key": "k"}})  # type: ignore[arg-type]
+    delivery = Delivery({"secret": {"namespace": "n", "name": "k-${user}", "key": "k"}})
     (place,) = delivery.places("../../Etc/passwd", "x")
     assert str(place) == "secret n/k-etc-passwd"
 

@@ -40,6 +40,8 @@ def test_readable_rates(text: str, rates: list[tuple[int, str]]) -> None:
         ("0/min", "at least 1"),
         ("1/0s", "at least 1"),
         ("1/min, 2/m", "window 1m appears more than once"),
+        ("100/min, 50/60s", "window 1m = 60s appears more than once"),
+        ("1/h, 2/60m, 3/3600s", "window 1h = 3600s = 60m appears more than once"),
         ("-1/min", "is not a rate"),
         ("1/123456s", "is not a rate"),
     ],

@@ -17,7 +17,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import KeyMissingError, newest
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens, tampered
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import ClientTokens, tampered
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError, gateway_url
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.junit import junit
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.state import component_rows, failure_modes, policies
@@ -137,12 +137,12 @@ def test_a_tampered_token_differs_in_its_signature_alone(token: str) -> None:
 
 def test_an_issuer_that_gives_no_token_is_named_and_the_secret_is_not() -> None:
     secrets = {"client_id": "app", "client_secret": "hidden-value", "token_url": "http://127.0.0.1:9/token"}
-    reader: Any = SimpleNamespace(in_secret=lambda _name, entry: secrets[entry])
+    reader: Any = SimpleNamespace(value_in=lambda _name, entry: secrets[entry])
     with pytest.raises(KeyMissingError, match="no token for client app: the issuer at http:") as error:
-        Tokens(reader, timeout=1).of("keycloak-client-app")
+        ClientTokens(reader, timeout=1).token_of("keycloak-client-app")
     assert "hidden-value" not in str(error.value)
     with pytest.raises(KeyMissingError, match="is no address of an issuer"):
-        Tokens(reader, token_url="nowhere", timeout=1).of("keycloak-client-app")
+        ClientTokens(reader, token_url="nowhere", timeout=1).token_of("keycloak-client-app")
 
 
 TIERS = [
@@ -237,7 +237,7 @@ def stream(*chunks: Any) -> bytes:
             "",
             "granite answered",
         ),
-        ("chat", {"model": "qwen", "choices": [{"message": {"content": "a"}}]}, "", "tells no usage"),
+        ("chat", {"model": "qwen", "choices": [{"message": {"content": "a"}}]}, "", "reports no usage"),
         ("chat", b"<html>", "", "no chat completion"),
         ("completion", {"model": "qwen", "choices": [{"text": "a"}], "usage": USAGE}, "", ""),
         ("completion", {"model": "qwen", "choices": []}, "", "no completion"),
@@ -246,7 +246,7 @@ def stream(*chunks: Any) -> bytes:
         ("models", {"data": [{"id": "qwen3"}, {"id": "qwen"}]}, "", ""),
         ("models", {"data": [{"id": "qwen3"}]}, "", "does not hold qwen"),
         ("stream", stream(CHUNK, {"usage": USAGE, "choices": []}), "text/event-stream", ""),
-        ("stream", stream(CHUNK), "text/event-stream", "no usage unless it is asked for"),
+        ("stream", stream(CHUNK), "text/event-stream", "no usage unless it is asked to"),
         ("stream", stream(CHUNK, {"usage": USAGE}), "application/json", "does not stream"),
         ("stream", stream({"usage": USAGE}), "text/event-stream", "no chunk of an answer"),
         ("stream", stream(CHUNK, {"usage": USAGE})[:-20], "text/event-stream", "does not end with [DONE]"),
