@@ -186,7 +186,7 @@ def test_roles_that_a_text_turns_off_do_nothing(tmp_path: Path) -> None:
     book.write_text(
         local(
             [
-                {"ansible.builtin.import_role": {"name": f"llmops.maas.{role}"}, "vars": {"__maas_cluster": {}}}
+                {"ansible.builtin.import_role": {"name": f"llmops.maas.{role}"}, "vars": {"__maas_preflight": False}}
                 for role in roles
             ]
         )
