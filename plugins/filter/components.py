@@ -35,7 +35,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(order) (names, the first to be installed first), C(enabled) (by name, whether the platform has it),
+    - C(order) (names, the first to be installed first), C(active) (by name, whether the platform has it),
       C(works) (by name, whether all that it needs is there), C(teardown) (bundles in the order of removal),
       C(namespaces) and C(flows) of enabled components, C(upstream) (manifests by name), C(minimum_kubernetes) (by
       product, such as V(1.29)) and C(forwards).

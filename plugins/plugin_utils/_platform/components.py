@@ -94,7 +94,7 @@ class Components:
     """What follows from the components, for roles and playbooks.
 
     :param order: names in the order of installation.
-    :param enabled: by name, whether the platform has it.
+    :param active: by name, whether the platform has it.
     :param works: by name, whether nothing is missing that it needs.
     :param teardown: bundles in the order of removal.
     :param namespaces: namespaces of the components that are enabled.
@@ -105,7 +105,7 @@ class Components:
     """
 
     order: list[str]
-    enabled: dict[str, bool]
+    active: dict[str, bool]
     works: dict[str, bool]
     teardown: list[str]
     namespaces: list[str]
@@ -155,7 +155,7 @@ def derive(entries: Mapping[str, Any], missing: Iterable[str] = ()) -> Component
     enabled = [item for item in components if item.enabled]
     return Components(
         order=[item.name for item in components],
-        enabled={item.name: item.enabled for item in components},
+        active={item.name: item.enabled for item in components},
         works=_works(components, frozenset(missing)),
         teardown=[bundle for item in reversed(components) for bundle in reversed(item.bundles)],
         namespaces=list(dict.fromkeys(name for item in enabled for name in item.namespaces)),

@@ -198,7 +198,7 @@ def test_wrong_components_are_refused(entries: dict[str, Any], message: str) -> 
 def test_texts_of_templates_are_numbers_and_booleans() -> None:
     result = derive({"a": {"order": "2", "enabled": "False"}, "b": {"order": 1}})
     assert result.order == ["b", "a"]
-    assert result.enabled == {"b": True, "a": False}
+    assert result.active == {"b": True, "a": False}
 
 
 def test_a_component_that_is_off_is_still_torn_down() -> None:
