@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.fields import FieldError, Fields
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.fields import DataFieldError, DataFields
 
 _FIELDS = (
     "order",
@@ -50,7 +50,7 @@ class Upstream:
 
 
 @dataclass(frozen=True)
-class Forward:
+class ForwardedService:
     """A Service that ``port_forward.yml`` leads to, and the port of this machine that it usually gets."""
 
     name: str
@@ -61,7 +61,7 @@ class Forward:
 
 
 @dataclass(frozen=True)
-class Component:
+class PlatformComponent:
     """One component, named as its role is.
 
     :param order: when it is installed, after all with smaller numbers; teardown goes the other way.
@@ -83,14 +83,14 @@ class Component:
     namespaces: tuple[str, ...] = ()
     upstream: Mapping[str, Upstream] = field(default_factory=dict)
     minimum_kubernetes: Mapping[str, str] = field(default_factory=dict)
-    forwards: tuple[Forward, ...] = ()
+    forwards: tuple[ForwardedService, ...] = ()
     flows: tuple[Mapping[str, Any], ...] = ()
     components: tuple[str, ...] = ()
     controllers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Components:
+class PlatformComponents:
     """What follows from the components, for roles and playbooks.
 
     :param order: names in the order of installation.
@@ -99,8 +99,8 @@ class Components:
     :param teardown: bundles in the order of removal.
     :param namespaces: namespaces of the components that are enabled.
     :param upstream: fields of ``Upstream`` that are set, by name.
-    :param minimum_kubernetes: see ``Component``.
-    :param forwards: fields of ``Forward``.
+    :param minimum_kubernetes: see ``PlatformComponent``.
+    :param forwards: fields of ``ForwardedService``.
     :param flows: flows of the components that are enabled.
     """
 
@@ -119,7 +119,7 @@ class Components:
         return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
 
 
-def read_components(entries: Mapping[str, Any]) -> list[Component]:
+def read_components(entries: Mapping[str, Any]) -> list[PlatformComponent]:
     """The components in the order of installation.
 
     :param entries: content of the files, by component.
@@ -128,7 +128,7 @@ def read_components(entries: Mapping[str, Any]) -> list[Component]:
     """
     try:
         found = sorted((_component(name, entry) for name, entry in entries.items()), key=lambda item: item.order)
-    except FieldError as error:
+    except DataFieldError as error:
         raise ComponentError(str(error)) from error
     _refuse_twice((item.name, str(item.order)) for item in found)
     _refuse_twice((item.name, bundle) for item in found for bundle in item.bundles)
@@ -145,7 +145,7 @@ def read_components(entries: Mapping[str, Any]) -> list[Component]:
     return found
 
 
-def derive(entries: Mapping[str, Any], missing: Iterable[str] = ()) -> Components:
+def derive(entries: Mapping[str, Any], missing: Iterable[str] = ()) -> PlatformComponents:
     """What follows from the components.
 
     :param missing: controllers that the embedded cluster does not have.
@@ -153,7 +153,7 @@ def derive(entries: Mapping[str, Any], missing: Iterable[str] = ()) -> Component
     """
     components = read_components(entries)
     enabled = [item for item in components if item.enabled]
-    return Components(
+    return PlatformComponents(
         order=[item.name for item in components],
         active={item.name: item.enabled for item in components},
         works=_works(components, frozenset(missing)),
@@ -182,7 +182,7 @@ def with_local_ports(forwards: Sequence[Mapping[str, Any]], local_ports: Mapping
     return [{**item, "local_port": int(local_ports.get(item["name"], item["local_port"]))} for item in forwards]
 
 
-def _works(components: Sequence[Component], missing: frozenset[str]) -> dict[str, bool]:
+def _works(components: Sequence[PlatformComponent], missing: frozenset[str]) -> dict[str, bool]:
     works: dict[str, bool] = {}
     for item in components:
         works[item.name] = missing.isdisjoint(item.controllers) and all(works[name] for name in item.components)
@@ -193,10 +193,10 @@ def _given(upstream: Upstream) -> dict[str, str]:
     return {name: text for name, text in dataclasses.asdict(upstream).items() if text}
 
 
-def _component(name: str, entry: Any) -> Component:
-    fields = Fields.of(entry, name)
+def _component(name: str, entry: Any) -> PlatformComponent:
+    fields = DataFields.of(entry, name)
     needs = fields.inner("needs")
-    component = Component(
+    component = PlatformComponent(
         name=name,
         order=fields.number("order"),
         enabled=fields.boolean("enabled", default=True),
@@ -214,12 +214,12 @@ def _component(name: str, entry: Any) -> Component:
     return component
 
 
-def _minimum(fields: Fields) -> tuple[str, str]:
+def _minimum(fields: DataFields) -> tuple[str, str]:
     fields.refuse_others("product", "version")
     return fields.text("product"), fields.text("version")
 
 
-def _upstream(fields: Fields) -> Upstream:
+def _upstream(fields: DataFields) -> Upstream:
     given = {name: fields.text(name, default="") for name in _UPSTREAM_FIELDS}
     fields.refuse_others(*_UPSTREAM_FIELDS)
     fields.text("file")
@@ -229,15 +229,15 @@ def _upstream(fields: Fields) -> Upstream:
     return Upstream(**given)
 
 
-def _forward(fields: Fields) -> Forward:
-    forward = Forward(
+def _forward(fields: DataFields) -> ForwardedService:
+    forward = ForwardedService(
         name=fields.text("name"),
         namespace=fields.text("namespace"),
         service=fields.text("service"),
         port=fields.number("port"),
         local_port=fields.number("local_port"),
     )
-    fields.refuse_others(*(item.name for item in dataclasses.fields(Forward)))
+    fields.refuse_others(*(item.name for item in dataclasses.fields(ForwardedService)))
     return forward
 
 

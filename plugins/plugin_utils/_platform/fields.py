@@ -12,76 +12,78 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import BooleanError, as_boolean
 
 
-class FieldError(ValueError):
+class DataFieldError(ValueError):
     """A field that is missing, unknown or of another type; the message names it with its path."""
 
 
 @dataclass(frozen=True)
-class Fields:
+class DataFields:
     """A mapping with its place, such as ``istio.forwards[0]``, for messages."""
 
     content: Mapping[str, Any]
     where: str
 
     @classmethod
-    def of(cls, value: Any, where: str) -> Fields:
+    def of(cls, value: Any, where: str) -> DataFields:
         if not isinstance(value, Mapping):
-            raise FieldError(f"{where}: {value!r} is not a dictionary")
+            raise DataFieldError(f"{where}: {value!r} is not a dictionary")
         return cls(value, where)
 
     def text(self, name: str, default: str | None = None) -> str:
         """A text that is not empty, unless there is a default."""
         value = self.content.get(name, default)
         if value is None or (default is None and value == ""):
-            raise FieldError(f"{self.where}.{name}: is missing")
+            raise DataFieldError(f"{self.where}.{name}: is missing")
         if not isinstance(value, str):
-            raise FieldError(f"{self.where}.{name}: {value!r} is not a text; put it in quotes")
+            raise DataFieldError(f"{self.where}.{name}: {value!r} is not a text; put it in quotes")
         return value
 
     def number(self, name: str) -> int:
         value = self.content.get(name)
         if isinstance(value, bool) or not str(value).isdecimal():
-            raise FieldError(f"{self.where}.{name}: {value!r} is not a whole number")
+            raise DataFieldError(f"{self.where}.{name}: {value!r} is not a whole number")
         return int(str(value))
 
     def boolean(self, name: str, *, default: bool) -> bool:
         try:
             return as_boolean(self.content.get(name, default), f"{self.where}.{name}")
         except BooleanError as error:
-            raise FieldError(str(error)) from error
+            raise DataFieldError(str(error)) from error
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts, empty where there is none."""
         values = self._list(name)
         for index, value in enumerate(values):
             if not isinstance(value, str) or not value:
-                raise FieldError(f"{self.where}.{name}[{index}]: {value!r} is not a text")
+                raise DataFieldError(f"{self.where}.{name}[{index}]: {value!r} is not a text")
         return tuple(str(value) for value in values)
 
-    def inner(self, name: str) -> Fields:
+    def inner(self, name: str) -> DataFields:
         """A dictionary, empty where there is none."""
-        return Fields.of(self.content.get(name) or {}, f"{self.where}.{name}")
+        return DataFields.of(self.content.get(name) or {}, f"{self.where}.{name}")
 
-    def items(self, name: str) -> list[Fields]:
+    def items(self, name: str) -> list[DataFields]:
         """A list of dictionaries, empty where there is none."""
-        return [Fields.of(value, f"{self.where}.{name}[{index}]") for index, value in enumerate(self._list(name))]
+        return [DataFields.of(value, f"{self.where}.{name}[{index}]") for index, value in enumerate(self._list(name))]
 
-    def mappings(self) -> Iterator[tuple[str, Fields]]:
+    def mappings(self) -> Iterator[tuple[str, DataFields]]:
         """Each field as a dictionary of its own."""
         for name, value in self.content.items():
-            yield name, Fields.of(value, f"{self.where}.{name}")
+            yield name, DataFields.of(value, f"{self.where}.{name}")
 
     def all_texts(self) -> dict[str, str]:
         return {name: self.text(name) for name in self.content}
 
     def refuse_others(self, *known: str) -> None:
-        """Raise FieldError for a field that is none of these."""
+        """Raise DataFieldError for a field that is none of these."""
         unknown = sorted(set(self.content) - set(known))
         if unknown:
-            raise FieldError(f"{self.where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise DataFieldError(
+                f"{self.where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
 
     def _list(self, name: str) -> Sequence[Any]:
         value = self.content.get(name) or []
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise FieldError(f"{self.where}.{name}: {value!r} is not a list")
+            raise DataFieldError(f"{self.where}.{name}: {value!r} is not a list")
         return value

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.fields import FieldError, Fields
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.fields import DataFieldError, DataFields
 
 NetworkPolicy = dict[str, Any]
 # Direction, and the field of its rules that names the other side.
@@ -56,18 +56,18 @@ def network_policies(
     :raises FlowError: for a flow that is wrong.
     """
     try:
-        read = [Fields.of(flow, _place(flow, index)) for index, flow in enumerate(flows)]
+        read = [DataFields.of(flow, _place(flow, index)) for index, flow in enumerate(flows)]
         known = _Known(read, [_port(port) for port in api_server_ports])
         denied = [_policy("default-deny", name, labels, _deny()) for name in dict.fromkeys(namespaces)]
         return denied + [_allowed(fields, known, labels) for fields in read]
-    except FieldError as error:
+    except DataFieldError as error:
         raise FlowError(str(error)) from error
 
 
 class _Known:
     """What words in a flow stand for."""
 
-    def __init__(self, flows: Sequence[Fields], api_server_ports: list[dict[str, Any]]) -> None:
+    def __init__(self, flows: Sequence[DataFields], api_server_ports: list[dict[str, Any]]) -> None:
         self._pods: dict[str, list[Pods]] = {}
         for fields in flows:
             self._pods.setdefault(fields.text("name"), []).append(_pods(fields))
@@ -80,7 +80,7 @@ class _Known:
 
     def peer(self, value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, str):
-            fields = Fields.of(value, where)
+            fields = DataFields.of(value, where)
             fields.refuse_others("namespace", "pods")
             return _pods(fields).peer()
         found = self._pods.get(value, [])
@@ -96,12 +96,12 @@ def _place(flow: Any, index: int) -> str:
     return f"flow {flow.get('namespace')}/{name}" if name else f"flows[{index}]"
 
 
-def _pods(fields: Fields) -> Pods:
+def _pods(fields: DataFields) -> Pods:
     labels = fields.inner("pods").all_texts() if "pods" in fields.content else None
     return Pods(fields.text("namespace"), labels)
 
 
-def _allowed(fields: Fields, known: _Known, labels: Mapping[str, str]) -> NetworkPolicy:
+def _allowed(fields: DataFields, known: _Known, labels: Mapping[str, str]) -> NetworkPolicy:
     fields.refuse_others("name", "namespace", "pods", *_SIDES)
     pods = _pods(fields)
     if not pods.labels:
@@ -116,7 +116,7 @@ def _allowed(fields: Fields, known: _Known, labels: Mapping[str, str]) -> Networ
     return _policy(fields.text("name"), pods.namespace, labels, spec)
 
 
-def _rules(fields: Fields, direction: str, side: str, known: _Known) -> list[dict[str, Any]]:
+def _rules(fields: DataFields, direction: str, side: str, known: _Known) -> list[dict[str, Any]]:
     rules = fields.content[direction]
     if isinstance(rules, str) or not isinstance(rules, Sequence):
         raise FlowError(f"{fields.where}.{direction}: {rules!r} is not a list")
@@ -126,7 +126,7 @@ def _rules(fields: Fields, direction: str, side: str, known: _Known) -> list[dic
 def _rule(rule: Any, where: str, side: str, known: _Known) -> dict[str, Any]:
     if isinstance(rule, str):
         return known.rule(rule, where)
-    fields = Fields.of(rule, where)
+    fields = DataFields.of(rule, where)
     fields.refuse_others("ports", side)
     # No list of ports and no list of peers would both mean everything, so each has to say something.
     made: dict[str, Any] = {"ports": [_port(port) for port in _some(fields, "ports")]}
@@ -135,7 +135,7 @@ def _rule(rule: Any, where: str, side: str, known: _Known) -> dict[str, Any]:
     return made
 
 
-def _some(fields: Fields, name: str) -> Sequence[Any]:
+def _some(fields: DataFields, name: str) -> Sequence[Any]:
     """A list that is not empty: an empty one in a NetworkPolicy allows everything."""
     values = fields.content.get(name)
     if isinstance(values, str) or not isinstance(values, Sequence) or not values:
