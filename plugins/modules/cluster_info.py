@@ -117,9 +117,14 @@ nodes:
   type: int
   returned: success
 gpus:
-  description: Number of GPUs that these nodes offer.
+  description: How many of O(gpu_resource) these nodes offer.
   type: int
   returned: success
+extended_resources:
+  description: What these nodes offer besides Kubernetes' own resources, such as GPUs, by name.
+  type: dict
+  returned: success
+  sample: {nvidia.com/gpu: 8}
 api_groups:
   description: Names of the API groups that the cluster serves.
   type: list
@@ -150,6 +155,7 @@ def collect(kube: Kube, permissions: list[dict[str, str]], gpu_resource: str) ->
     """Everything that RETURN describes."""
     classes = kube.request("GET", "/apis/storage.k8s.io/v1/storageclasses")["items"]
     nodes = [node for node in kube.request("GET", "/api/v1/nodes")["items"] if not _closed(node)]
+    extended = extended_resources(nodes)
     return {
         "version": plain_version(kube.request("GET", "/version")["gitVersion"]),
         "user": _user(kube),
@@ -157,7 +163,8 @@ def collect(kube: Kube, permissions: list[dict[str, str]], gpu_resource: str) ->
         "storage_classes": [item["metadata"]["name"] for item in classes],
         "default_storage_class": default_class(classes),
         "nodes": len(nodes),
-        "gpus": sum(int(node["status"].get("allocatable", {}).get(gpu_resource, 0)) for node in nodes),
+        "gpus": extended.get(gpu_resource, 0),
+        "extended_resources": extended,
         "api_groups": [group["name"] for group in kube.request("GET", "/apis")["groups"]],
     }
 
@@ -191,6 +198,19 @@ def default_class(classes: list[Mapping[str, Any]]) -> str:
     defaults = [item for item in classes if (item["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"]
     newest = sorted(defaults, key=lambda item: str(item["metadata"].get("creationTimestamp", "")))
     return str(newest[-1]["metadata"]["name"]) if newest else ""
+
+
+def extended_resources(nodes: list[Mapping[str, Any]]) -> dict[str, int]:
+    """What nodes offer of resources with a domain in their names, which only device plugins and the like advertise.
+
+    They are whole numbers (https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/).
+    """
+    found: dict[str, int] = {}
+    for node in nodes:
+        for name, count in node["status"].get("allocatable", {}).items():
+            if "/" in name and str(count).isdecimal():
+                found[name] = found.get(name, 0) + int(count)
+    return found
 
 
 def _closed(node: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 def playbook(folder: Path, *tasks: dict[str, Any], **variables: Any) -> Path:
     """A playbook with these tasks; roles of the collection find no cluster to look at, and look at none."""
-    given = {"ansible_python_interpreter": "{{ ansible_playbook_python }}", "__maas_cluster": {}, **variables}
+    given = {"ansible_python_interpreter": "{{ ansible_playbook_python }}", "__maas_preflight": False, **variables}
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": given, "tasks": list(tasks)}
     path = folder / "play.yml"
     path.write_text(json.dumps([play]))

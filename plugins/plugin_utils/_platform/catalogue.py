@@ -68,11 +68,6 @@ def normalise(models: Sequence[Mapping[str, Any]], runtimes: Mapping[str, Any], 
     return enabled
 
 
-def gpus_needed(entries: Sequence[Mapping[str, Any]]) -> int:
-    """GPUs that the normalised catalogue asks for when every replica runs."""
-    return sum(int(entry["gpus"]) * int(entry["max_replicas"]) for entry in entries)
-
-
 def _entry(model: Mapping[str, Any], runtimes: Mapping[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(model, Mapping) or not model.get("name"):
         raise CatalogueError(f"{where}: a model needs a name")

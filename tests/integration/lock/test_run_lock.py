@@ -358,8 +358,9 @@ def mirror(api_server: ApiServer, tmp_path: Path, checkout: Path) -> dict[str, A
     folder = tmp_path / "mirror"
     folder.mkdir()
     versions = yaml.safe_load((checkout / "roles/maas/defaults/main/versions.yml").read_text())["maas_versions"]
-    names = yaml.safe_load((checkout / "roles/maas/vars/main/main.yml").read_text())["maas_upstream"]
-    for entry in names.values():
+    components = (checkout / "roles/maas/vars/main/components").glob("*.yml")
+    entries = [entry for path in components for entry in yaml.safe_load(path.read_text()).values()]
+    for entry in (item for component in entries for item in component.get("upstream", {}).values()):
         name = re.sub(r"\{\{ maas_versions\.(\w+) \}\}", lambda match: versions[match[1]], entry["file"])
         (folder / name).touch()
     return {"maas_mirror": str(folder)}

@@ -48,7 +48,7 @@ KUADRANT = (
 
 def cluster(arguments: Json) -> Json:
     """A cluster large enough for the inventories, with the objects that were applied so far."""
-    there = objects()
+    there = [*objects(), claim()]
     return {
         "version": "1.34.4",
         "user": "admin",
@@ -57,6 +57,7 @@ def cluster(arguments: Json) -> Json:
         "default_storage_class": "standard",
         "nodes": 3,
         "gpus": 64,
+        "extended_resources": {"nvidia.com/gpu": 64},
         "api_groups": ["objectbucket.io"],
         "resources": [[item for item in there if fits(item, kind)] for kind in arguments.get("resources") or []],
     }
@@ -160,15 +161,18 @@ def answers(arguments: Json) -> Json:
     return {"results": results, "passed": True}
 
 
-def claims(arguments: Json) -> Json:
-    """One claim for a bucket that nobody binds."""
-    metadata = {"name": "old-claim", "namespace": arguments.get("namespace", "default")}
-    return {"resources": [{"kind": arguments["kind"], "metadata": metadata, "spec": {"bucketName": "old-bucket"}}]}
+def claim() -> Json:
+    """A claim for a bucket that nobody binds."""
+    return {
+        "apiVersion": "objectbucket.io/v1alpha1",
+        "kind": "ObjectBucketClaim",
+        "metadata": {"name": "old-claim", "namespace": "llm"},
+        "spec": {"bucketName": "old-bucket"},
+    }
 
 
 ANSWERS: dict[str, Callable[[Json], Json]] = {
     "kubernetes.core.k8s": lambda _: {"changed": True},
-    "kubernetes.core.k8s_info": claims,
     "llmops.maas.api_key": lambda _: {"action": "unchanged", "changes": [], "delivered": []},
     "llmops.maas.api_key_info": lambda _: {"api_keys": []},
     "llmops.maas.cluster_info": cluster,

@@ -61,7 +61,7 @@ def test_wrong_values_are_found_at_every_depth() -> None:
 
 
 def test_options_are_those_of_the_argument_specs() -> None:
-    assert OPTIONS["maas_teardown_data"] == OPTIONS["istio_gateway_tls_enabled"] == {"type": "bool"}
+    assert OPTIONS["maas_teardown_data"] == OPTIONS["auth_rotation_preview"] == {"type": "bool"}
     assert OPTIONS["maas_s3"] == {"options": {"https": {"type": "bool"}}}
     assert "maas_namespace" not in OPTIONS
 
@@ -183,12 +183,16 @@ def test_teardown_keeps_what_a_text_says_it_keeps(tmp_path: Path) -> None:
 
 def test_roles_that_a_text_turns_off_do_nothing(tmp_path: Path) -> None:
     """Each of them would need a cluster, which there is not."""
-    roles = {"minio": "minio_enabled", "keycloak": "keycloak_enabled", "observability": "maas_observability_enabled"}
+    roles = {
+        "minio": "maas_minio_enabled",
+        "keycloak": "keycloak_enabled",
+        "observability": "maas_observability_enabled",
+    }
     book = tmp_path / "book.yml"
     book.write_text(
         local(
             [
-                {"ansible.builtin.import_role": {"name": f"llmops.maas.{role}"}, "vars": {"__maas_cluster": {}}}
+                {"ansible.builtin.import_role": {"name": f"llmops.maas.{role}"}, "vars": {"__maas_preflight": False}}
                 for role in roles
             ]
         )

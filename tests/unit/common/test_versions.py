@@ -71,3 +71,16 @@ def test_vllm_gets_its_model_as_vllm_serve_wants_it() -> None:
     runtime = yaml.safe_load((ROLES / "maas/defaults/main/runtimes.yml").read_text())["maas_runtimes"]["vllm-latest"]
     assert runtime["args"][0] == "/mnt/models"
     assert "--enable-force-include-usage" in runtime["args"]
+
+
+def test_the_embedded_cluster_assembles_every_upstream_manifest() -> None:
+    assembled = yaml.safe_load((CHECKOUT / "embedded/roles/embedded_cluster/vars/main.yml").read_text())[
+        "__embedded_cluster_mirror_files"
+    ]
+    components = (yaml.safe_load(path.read_text()) for path in (ROLES / "maas/vars/main/components").glob("*.yml"))
+    entries = [entry for component in components for entry in component.values()]
+    upstream = [item["file"] for entry in entries for item in entry.get("upstream", {}).values()]
+    wanted = [re.sub(r"\{\{.*?\}\}", "{plain}", file.replace("-v{{", "-{version}{{")) for file in upstream]
+    assert sorted(item["name"] for item in assembled) == sorted(
+        name.replace("{version}{plain}", "{version}") for name in wanted
+    )

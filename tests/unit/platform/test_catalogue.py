@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.catalogue import (
-    CatalogueError,
-    gpus_needed,
-    normalise,
-)
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.catalogue import CatalogueError, normalise
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.preflight import gpus_needed
 
 RUNTIMES: dict[str, Any] = {"vllm-latest": {"image": "vllm"}, "inference-sim": {"image": "sim", "self_contained": True}}
 QWEN = {"name": "qwen", "storage_uri": "hf://Qwen/Qwen3-0.6B", "gpus": 1}
@@ -73,7 +70,7 @@ def test_gpus_of_all_replicas_are_counted() -> None:
     models = normalise(
         [{**QWEN, "max_replicas": 3}, {**QWEN, "name": "other", "paths": ["/o"], "gpus": 2}], RUNTIMES, "maas_models"
     )
-    assert gpus_needed(models) == 5
+    assert gpus_needed(models, "nvidia.com/gpu") == {"nvidia.com/gpu": 5}
 
 
 def test_revision_follows_what_restarts_pods_and_nothing_else() -> None:
