@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import YamlError, line_of
 
 if TYPE_CHECKING:
-    from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key, Manifest
+    from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest, ObjectKey
 
 _FIELDS = ("uid", "resourceVersion")
 
@@ -63,7 +63,7 @@ def pins_of(metadata: Mapping[str, Any], place: Place) -> tuple[Pin, ...]:
     )
 
 
-def broken_pins(manifests: Iterable[Manifest], live: Mapping[Key, Mapping[str, Any]]) -> list[str]:
+def broken_pins(manifests: Iterable[Manifest], live: Mapping[ObjectKey, Mapping[str, Any]]) -> list[str]:
     """One problem for each manifest that is pinned to something else than the object that is there."""
     return [
         f"{manifest.where}: {manifest.key}: {advice(broken, known=live.get(manifest.key))}"

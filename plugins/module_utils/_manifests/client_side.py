@@ -35,10 +35,10 @@ def has_client_fields(metadata: Mapping[str, Any]) -> bool:
     return any(_is_client(entry) for entry in metadata.get("managedFields") or [])
 
 
-def taken_over(metadata: Mapping[str, Any], manager: str, left: Sequence[str]) -> list[dict[str, Any]] | None:
+def taken_over(metadata: Mapping[str, Any], manager: str, ignored: Sequence[str]) -> list[dict[str, Any]] | None:
     """The `managedFields` with `manager` as the owner of what client-side applies own; None when that is nothing.
 
-    The fields in `left` get no owner: whoever changes them keeps them.
+    The fields in `ignored` get no owner: whoever changes them keeps them.
     """
     entries = metadata.get("managedFields") or []
     theirs = [entry for entry in entries if _is_client(entry)]
@@ -46,20 +46,20 @@ def taken_over(metadata: Mapping[str, Any], manager: str, left: Sequence[str]) -
         return None
     ours = next((entry for entry in entries if is_applied_by(entry, manager)), None)
     fields = copy.deepcopy((ours or {}).get("fieldsV1") or {})
-    unite(fields, _client_fields(metadata, left))
+    unite(fields, _client_fields(metadata, ignored))
     merged = {**(ours or theirs[0]), "manager": manager, "operation": "Apply", "fieldsV1": fields}
     return [merged, *(entry for entry in entries if entry is not ours and entry not in theirs)]
 
 
-def leftovers(live: Mapping[str, Any], manager: str, left: Sequence[str] = ()) -> list[str]:
+def leftovers(live: Mapping[str, Any], manager: str, ignored: Sequence[str] = ()) -> list[str]:
     """The paths of the fields that a client-side apply set in `live` and that `manager` does not own."""
     metadata = live["metadata"]
-    extra = _minus(_written(metadata, left), owned_fields(metadata, manager) or {})
+    extra = _minus(_written(metadata, ignored), owned_fields(metadata, manager) or {})
     return [path for path in _paths(extra) if LAST_APPLIED not in path]
 
 
 def without_client_fields(
-    answer: Mapping[str, Any], metadata: Mapping[str, Any], left: Sequence[str]
+    answer: Mapping[str, Any], metadata: Mapping[str, Any], ignored: Sequence[str]
 ) -> dict[str, Any]:
     """The answer to a dry run as it would be if the fields had been taken over before, but for defaults.
 
@@ -70,7 +70,7 @@ def without_client_fields(
     for entry in rest:
         unite(kept, entry.get("fieldsV1") or {})
     result = copy.deepcopy(dict(answer))
-    _remove(result, _minus(_client_fields(metadata, left), kept))
+    _remove(result, _minus(_client_fields(metadata, ignored), kept))
     result["metadata"]["managedFields"] = rest
     return result
 
@@ -95,19 +95,19 @@ def _is_client(entry: Mapping[str, Any]) -> bool:
     return entry.get("manager") == _KUBECTL or f"f:{LAST_APPLIED}" in annotations
 
 
-def _client_fields(metadata: Mapping[str, Any], left: Sequence[str]) -> Fields:
+def _client_fields(metadata: Mapping[str, Any], ignored: Sequence[str]) -> Fields:
     fields: Fields = {}
     for entry in metadata.get("managedFields") or []:
         if _is_client(entry):
             unite(fields, entry.get("fieldsV1") or {})
-    for path in left:
+    for path in ignored:
         fields = drop_field(fields, path)
     return fields
 
 
-def _written(metadata: Mapping[str, Any], left: Sequence[str]) -> Fields:
+def _written(metadata: Mapping[str, Any], ignored: Sequence[str]) -> Fields:
     """What a client-side apply owns and has sent: not the defaults that the server put in, which it owns as well."""
-    fields = _client_fields(metadata, left)
+    fields = _client_fields(metadata, ignored)
     try:
         sent = json.loads((metadata.get("annotations") or {})[LAST_APPLIED])
     except (KeyError, ValueError):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ObjectKey
 
 # Where PyYAML is missing the module says so before it comes here.
 with contextlib.suppress(ImportError):
@@ -41,7 +41,7 @@ def managers(live: Mapping[str, Any] | None) -> list[str]:
     return sorted({str(entry.get("manager")) for entry in entries if entry.get("operation") == "Apply"})
 
 
-def difference(key: Key, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, str]:
+def difference(key: ObjectKey, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, str]:
     """One entry of the `diff` return value: YAML before and after, with a header, Secrets' values hidden."""
     old, new = redact_pair(content(before), content(after))
     if old == new and before is not None and after is not None:

@@ -36,14 +36,14 @@ def is_applied_by(entry: Mapping[str, Any], manager: str) -> bool:
 def metadata_digest(
     metadata: Mapping[str, Any],
     manager: str,
-    left: Sequence[str] = (),
+    ignored: Sequence[str] = (),
     applied: Mapping[str, Any] | None = None,
 ) -> str:
     """Digest of a set of fields and of the values of those in metadata; "" when there is no set.
 
-    The set is `applied`, else what `manager` owns now. `left` are fields (see `drop_field`) that do not count.
+    The set is `applied`, else what `manager` owns now. `ignored` are fields (see `drop_field`) that do not count.
     """
-    fields = _fields(metadata, manager, left, applied)
+    fields = _fields(metadata, manager, ignored, applied)
     if fields is None:
         return ""
     below = {name: value for name, value in fields.items() if name == "f:metadata"}
@@ -51,21 +51,23 @@ def metadata_digest(
 
 
 def body_digest(
-    live: Mapping[str, Any], manager: str, left: Sequence[str] = (), applied: Mapping[str, Any] | None = None
+    live: Mapping[str, Any], manager: str, ignored: Sequence[str] = (), applied: Mapping[str, Any] | None = None
 ) -> str:
     """Digest of the values of a set's fields outside of metadata; the set as in `metadata_digest`."""
     metadata = live.get("metadata") or {}
-    fields = _fields(metadata, manager, left, applied)
+    fields = _fields(metadata, manager, ignored, applied)
     if fields is None:
         return ""
     below = {name: value for name, value in fields.items() if name != "f:metadata"}
     return _digest(_items(below, live, _others(metadata, manager)))
 
 
-def gained(metadata: Mapping[str, Any], manager: str, left: Sequence[str], applied: Mapping[str, Any] | None) -> bool:
+def owns_more(
+    metadata: Mapping[str, Any], manager: str, ignored: Sequence[str], applied: Mapping[str, Any] | None
+) -> bool:
     """Whether we own a field now that is not in the set `applied`: somebody applied more under our name."""
-    now = _fields(metadata, manager, left, None)
-    then = _fields(metadata, manager, left, applied)
+    now = _fields(metadata, manager, ignored, None)
+    then = _fields(metadata, manager, ignored, applied)
     return _exceeds(now or {}, then or {})
 
 
@@ -98,18 +100,18 @@ def _drop(fields: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
         if any(field != "." for field in rest):
             result[name] = rest
         else:
-            # Not left behind empty: an empty set is a leaf, which stands for the whole value.
+            # Not ignored behind empty: an empty set is a leaf, which stands for the whole value.
             del result[name]
     return result
 
 
 def _fields(
-    metadata: Mapping[str, Any], manager: str, left: Sequence[str], applied: Mapping[str, Any] | None
+    metadata: Mapping[str, Any], manager: str, ignored: Sequence[str], applied: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
     fields = owned_fields(metadata, manager) if applied is None else dict(applied)
     if fields is not None:
         # A schema's default for status is ours for the moment between our apply and the controller's first write.
-        for path in ("status", *left):
+        for path in ("status", *ignored):
             fields = drop_field(fields, path)
     return fields
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError
 
+# All options that change what is sent.
 _OPTIONS = (
     "create_only",
     "exclude",
@@ -37,17 +38,8 @@ class Transformation:
         self._replace: Mapping[str, str] = params.get("replace_namespace") or {}
         self._patches: Sequence[Mapping[str, Any]] = params.get("patches") or []
         self._used: set[tuple[str, int]] = set()
-        names = (
-            "namespace",
-            "override_namespace",
-            "exclude",
-            "replace_namespace",
-            "patches",
-            "create_only",
-            "field_manager",
-        )
-        options = {name: params.get(name) for name in names}
-        self.salt = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).digest()
+        options = {name: params.get(name) for name in _OPTIONS}
+        self.options_digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).digest()
         """Digest of the options: part of the digest of everything that is made with them."""
 
     def __call__(self, body: dict[str, Any]) -> dict[str, Any] | None:
