@@ -140,6 +140,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import without_managed_fields
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _AUTHORIZATION = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -170,11 +171,7 @@ def read(kube: Kube, api_version: str, kind: str, namespace: str) -> list[dict[s
     if resource is None:
         return []
     items = kube.request("GET", resource.path(namespace or None)).get("items") or []
-    return [{**item, "metadata": _without_managers(item["metadata"])} for item in items]
-
-
-def _without_managers(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name != "managedFields"}
+    return [without_managed_fields(item) for item in items]
 
 
 def plain_version(git_version: str) -> str:

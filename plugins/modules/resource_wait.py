@@ -225,7 +225,14 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import (
+    AUTH_ARGUMENTS,
+    Kube,
+    KubeError,
+    ResourceType,
+)
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import CriterionError, criterion_for
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Outcome, WaitState
 from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
@@ -240,12 +247,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
     seconds_of,
     state_of,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import (
-    KubeObject,
-    containers,
-    current_pods,
-    describe,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import containers, current_pods, describe
 from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
     ResourceJudge,
     Wanted,
@@ -281,6 +283,7 @@ ARGUMENTS: dict[str, Any] = {
 WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
 # A CRD that was just established shows up in discovery a moment later.
 DISCOVERY_SECONDS = 10.0
+DISCOVERY_PAUSE = 1.0
 
 
 def wanted_of(module: AnsibleModule) -> list[Wanted]:
@@ -307,16 +310,24 @@ def wanted_of(module: AnsibleModule) -> list[Wanted]:
     return wanted
 
 
+def _awaited_kind(kube: Kube, entry: Wanted, deadline: Deadline) -> ResourceType | None:
+    """The resource of a kind that is being installed; None when it is not there when the time is up."""
+    for _turn in deadline.attempts(DISCOVERY_PAUSE):
+        kube.resources.refresh()
+        resource = kube.resources.find(entry.api_version, entry.kind)
+        if resource is not None:
+            return resource
+    return None
+
+
 def locate(module: AnsibleModule, kube: Kube, wanted: list[Wanted]) -> tuple[list[Wanted], dict[str, str]]:
     """The resources with namespaces only where their kind has them, and the collections' paths by source name."""
     located, paths = [], {}
-    deadline = time.monotonic() + DISCOVERY_SECONDS
+    deadline = Deadline(DISCOVERY_SECONDS)
     for entry in wanted:
         resource = kube.resources.find(entry.api_version, entry.kind)
-        while resource is None and not entry.criterion.deleted and time.monotonic() < deadline:
-            time.sleep(1.0)
-            kube.resources.refresh()
-            resource = kube.resources.find(entry.api_version, entry.kind)
+        if resource is None and not entry.criterion.deleted:
+            resource = _awaited_kind(kube, entry, deadline)
         if resource is None:
             if not entry.criterion.deleted:
                 module.fail_json(

@@ -195,7 +195,6 @@ hint:
 
 import os
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,6 +205,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._lock.keeper import start
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lease import Attempt, LeaseLock, patiently
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lock import (
@@ -302,13 +302,12 @@ class Task:
 
     def _attempts(self) -> Attempt:
         """The last attempt: one that succeeded, one that has no need to, or that at which time was up."""
-        deadline = time.monotonic() + self._timeout
-        while True:
+        attempt = Attempt()
+        for _turn in attempts(self._timeout, POLL_SECONDS):
             attempt = patiently(self._attempt, RETRY_SECONDS)
-            left = deadline - time.monotonic()
-            if attempt.held or left <= 0 or not (attempt.blocking or attempt.obstacle):
-                return attempt
-            time.sleep(min(POLL_SECONDS, left))
+            if attempt.held or not (attempt.blocking or attempt.obstacle):
+                break
+        return attempt
 
     def _attempt(self) -> Attempt:
         # Ctrl-C in between would leave a lock that nobody renews or releases.

@@ -136,13 +136,8 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import (
-    APPLY_YAML,
-    AUTH_ARGUMENTS,
-    ApiError,
-    Kube,
-    KubeError,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import server_side_apply
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._secrets.kept import (
     Outcome,
     SecretError,
@@ -231,9 +226,8 @@ class Keeper:
             # Not stringData: the API server does not record who owns the keys that come that way.
             "data": {key: b64encode(value.encode()).decode() for key, value in outcome.values.items()},
         }
-        query = {"fieldManager": self._field_manager, "force": "true", "fieldValidation": "Strict"}
         path = _path(spec["namespace"], spec["name"])
-        self._kube.request("PATCH", path, query=query, body=body, content_type=APPLY_YAML)
+        server_side_apply(self._kube.request, path, body, manager=self._field_manager)
 
 
 def _path(namespace: str, name: str) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import 
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens, tampered
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import error_of, in_parallel
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 # How many requests over the limit have to be refused.
 OVER = 3
@@ -69,11 +70,7 @@ class Checker:
             headers = self._headers(check)
         except KeyMissingError as error:
             return result(check, expected, "no key", str(error), passed=False)
-        deadline = time.monotonic() + check["settle"]
-        answer = self._send(check, headers)
-        while answer.status not in check["expected"] and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
-            answer = self._send(check, headers)
+        answer = self._once_settled(check, headers, lambda status: status in check["expected"])
         reason = judged(check, answer) or leaked(check, answer, headers)
         passed = answer.status in check["expected"] and not reason
         return result(check, expected, _status(answer), reason, passed=passed, seconds=answer.seconds)
@@ -107,11 +104,17 @@ class Checker:
 
     def _accepted(self, check: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
         """The first answer that is not for want of a known key: what is refused so is not counted by limits."""
-        deadline = time.monotonic() + check["settle"]
-        answer = self._send(check, headers)
-        while answer.status in {401, 403} and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
+        return self._once_settled(check, headers, lambda status: status not in {401, 403})
+
+    def _once_settled(
+        self, check: Mapping[str, Any], headers: Mapping[str, str], is_good: Callable[[int], bool]
+    ) -> Answer:
+        """The first answer with a good status; the last one when the time to settle is up."""
+        answer = Answer(0, 0.0)
+        for _turn in attempts(check["settle"], _PAUSE):
             answer = self._send(check, headers)
+            if is_good(answer.status):
+                break
         return answer
 
     def _send(self, check: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:

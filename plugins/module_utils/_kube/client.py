@@ -44,13 +44,8 @@ __all__ = [
     "Resources",
 ]
 
-APPLY_YAML = "application/apply-patch+yaml"
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
 PARTIAL_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-# The annotation in which `kubectl apply` without --server-side notes what it sent.
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # Aggregated discovery: v2 since Kubernetes 1.30, v2beta1 since 1.26.
 _DISCOVERY = (
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import LAST_APPLIED
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import (
     MISSING,
     drop_field,

@@ -11,8 +11,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ObjectKey
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import LAST_APPLIED
 
 # Where PyYAML is missing the module says so before it comes here.
 with contextlib.suppress(ImportError):

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._models.pods import (
     Limits,
     Look,
@@ -24,7 +25,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._models.pods import (
     pod_phase,
     pod_troubles,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject, condition, current_pods
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import condition, current_pods
 from ansible_collections.llmops.maas.plugins.module_utils._wait.rollout import (
     deployment_gap,
     is_observed,

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._models.download_errors import classify
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import (
     Container,
-    KubeObject,
     condition,
     containers,
     describe_container,

@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Limits, Look, pod_troubles
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controllers import Controller
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import (
-    KubeObject,
-    condition,
-    current_pods,
-    describe,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import condition, current_pods, describe
 from ansible_collections.llmops.maas.plugins.module_utils._wait.rollout import wanted_replicas
 
 # A Deployment may be replaced, and its Pods with it: one look is not enough.

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Look
 from ansible_collections.llmops.maas.plugins.module_utils._wait.attention import unnoticed
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_health import (
@@ -35,7 +36,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.controllers impo
     makers_of,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._wait.readiness import rule_of
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 

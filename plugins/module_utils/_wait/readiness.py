@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import condition, describe
 from ansible_collections.llmops.maas.plugins.module_utils._wait.rollout import (
     daemon_set_gap,
@@ -22,7 +23,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.rollout import (
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 
-KubeObject = Mapping[str, Any]
 Rule = Callable[[KubeObject], Verdict]
 
 READY = Verdict(state="ready", phase="ready")

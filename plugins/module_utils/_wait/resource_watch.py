@@ -10,19 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import (
+    LAST_APPLIED,
+    KubeObject,
+    without_managed_fields,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._wait.attention import unnoticed
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers, Ignored
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import Criterion
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
 from ansible_collections.llmops.maas.plugins.module_utils._wait.readiness import READY, failed, reason_among, waiting
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
-from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import (
-    KubeObject,
-    Source,
-    Store,
-    without_managed_fields,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Source, Store
 
 
 @dataclass(frozen=True)
