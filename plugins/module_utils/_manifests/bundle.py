@@ -50,6 +50,7 @@ class Bundle:
             prune=params["prune"],
             timeout=params["timeout"],
             wait_deleted=params["wait_deleted"],
+            controller_grace=params["controller_grace"],
             check=check,
             diff=diff,
         )
@@ -158,6 +159,8 @@ def _check_params(params: Mapping[str, Any]) -> None:
         problems.append("field_manager: give it 1 to 128 printable characters")
     if params["timeout"] <= 0:
         problems.append("timeout: give a number of seconds greater than 0")
+    if params["controller_grace"] < 0:
+        problems.append("controller_grace: give a number of seconds, or 0 never to look at controllers")
     if params["namespace"] and params["override_namespace"]:
         problems.append("namespace and override_namespace exclude each other; set one")
     problems += [

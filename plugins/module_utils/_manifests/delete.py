@@ -25,6 +25,11 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.order impor
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import ApplyOptions, ApplyOutcome
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import owned_fields
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.record import Entry
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.stuck import (
+    StuckObjects,
+    conditions_of,
+    finalizers_of,
+)
 
 # Pauses in seconds.
 _FIRST_PAUSE = 0.05
@@ -126,15 +131,23 @@ class Deleter:
         return persist(send, deadline, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
 
     def _wait(self, entries: list[Entry]) -> list[ObjectKey]:
-        """Wait until the objects are gone and return the keys of those that are. The others become failures."""
+        """Wait until the objects are gone and return the keys of those that are. The others become failures.
+
+        That an object will not go, because the controller that it waits for does not run, is found out before the
+        time is up.
+        """
         waiting = {entry.key: entry for entry in entries}
         gone: list[ObjectKey] = []
+        stuck = StuckObjects(self._kube, self._options.controller_grace)
         for _turn in attempts(self._options.timeout if waiting else 0, _FIRST_PAUSE, _LONGEST_PAUSE):
             live = live_objects(self._kube, {key: entry.resource for key, entry in waiting.items()})
             # An object without a deletion time is another one, made since by somebody else.
             leaving = {key for key, metadata in live.items() if metadata.get("deletionTimestamp")}
             gone += [key for key in waiting if key not in leaving]
             waiting = {key: entry for key, entry in waiting.items() if key in leaving}
+            for key, why in stuck.hopeless(waiting).items():
+                self._outcome.fail(key, "", why)
+                del waiting[key]
             if not waiting:
                 break
         for key, entry in waiting.items():
@@ -142,16 +155,11 @@ class Deleter:
         return gone
 
     def _stuck(self, entry: Entry) -> str:
-        live = get_object(self._kube, entry.resource, entry.key) or {}
-        finalizers = (live.get("metadata") or {}).get("finalizers") or (live.get("spec") or {}).get("finalizers") or []
-        conditions = [
-            str(condition.get("message"))
-            for condition in (live.get("status") or {}).get("conditions") or []
-            if entry.kind == "Namespace" and condition.get("status") == "True" and condition.get("message")
-        ]
+        live = get_object(self._kube, entry.resource, entry.key)
+        finalizers = finalizers_of(live) if live else []
         text = f"still not gone after {self._options.timeout:g} s"
         if finalizers:
             text += (
                 f"; it waits for the finalizers {', '.join(finalizers)}: is the controller that removes them running?"
             )
-        return text + "".join(f" {condition}" for condition in conditions)
+        return text + "".join(f" {said}" for said in (conditions_of(live) if live else []))

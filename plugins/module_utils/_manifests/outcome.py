@@ -22,7 +22,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """The module's options that matter beyond reading its input. `timeout` is in seconds."""
+    """The module's options that matter beyond reading its input; ``timeout`` and ``controller_grace`` in seconds."""
 
     manager: str
     force: bool
@@ -33,6 +33,7 @@ class ApplyOptions:
     prune: bool
     timeout: float
     wait_deleted: bool
+    controller_grace: float
     check: bool
     diff: bool
 

@@ -26,6 +26,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch i
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Watcher
 from tests.support.api_server import ApiServer
+from tests.support.manifests_run import Run
 from tests.support.models import CRDS, MERGE, Model, install_crd
 
 GROUP = "monitoring.coreos.com"
@@ -225,3 +226,66 @@ def test_a_task_may_be_told_never_to_look(server: ApiServer, namespace: str, tmp
     task = Task(tmp_path, server, "resource_wait", options)
     writer.join()
     assert not task.result["failed"]
+
+
+HOLD = "example.com/hold"
+
+
+@pytest.fixture
+def apply(server: ApiServer, namespace: str) -> Run:
+    """Runs the module manifests, which looks at controllers soon."""
+    options = {"bundle": "deleted", "inventory_namespace": namespace, "namespace": namespace}
+    return Run(server, {**options, "timeout": 60, "controller_grace": GRACE})
+
+
+def held_prometheus(namespace: str) -> dict[str, Any]:
+    metadata = {"name": "models", "namespace": namespace, "finalizers": [HOLD]}
+    return {"apiVersion": f"{GROUP}/v1", "kind": "Prometheus", "metadata": metadata, "spec": {}}
+
+
+def release(server: ApiServer, namespace: str) -> None:
+    server.request("PATCH", f"{prometheuses(namespace)}/models", {"metadata": {"finalizers": None}}, MERGE)
+
+
+def test_a_deletion_without_the_controller_of_the_object_is_given_up(
+    server: ApiServer, namespace: str, apply: Run
+) -> None:
+    until(lambda: served(server, namespace), "Prometheuses are served")
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "finalizers": []}}
+    apply(held_prometheus(namespace), settings)
+    began = time.monotonic()
+    done = apply(state="absent")
+    assert time.monotonic() - began < 30
+    assert [(item["kind"], item["name"]) for item in done.failures] == [("Prometheus", "models")]
+    error = done.failures[0]["error"]
+    assert error.startswith(f"ControllerMissing: its finalizers ({HOLD}) are still there")
+    assert "Deployment prometheus-operator exists in no namespace. Install prometheus-operator." in error
+    # Nothing of what it says was tried here: the rest of the bundle is still there, and the record still names it.
+    assert server.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/settings")
+    release(server, namespace)
+    assert not apply(state="absent").failures
+
+
+def test_a_namespace_that_keeps_what_nobody_cleans_up_is_given_up(
+    server: ApiServer, namespace: str, apply: Run
+) -> None:
+    own = f"{namespace}-own"[-63:].strip("-")
+    apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}})
+    until(lambda: served(server, own), "Prometheuses are served")
+    server.request("POST", prometheuses(own), held_prometheus(own))
+    error = apply(state="absent").failures[0]["error"]
+    assert error.startswith(f"ControllerMissing: the Prometheus {own}/models goes with it, whose finalizers ({HOLD})")
+    assert "Deployment prometheus-operator exists in no namespace" in error
+    release(server, own)
+    assert not apply(state="absent").failures
+
+
+def test_a_deletion_whose_controller_is_ready_is_waited_for(server: ApiServer, namespace: str, apply: Run) -> None:
+    until(lambda: served(server, namespace), "Prometheuses are served")
+    Operator(server, namespace).pod_state(ready=True, running={})
+    apply(held_prometheus(namespace))
+    error = apply(state="absent", timeout=12).failures[0]["error"]
+    assert error.startswith("still not gone after 12 s")
+    assert HOLD in error
+    release(server, namespace)
+    assert not apply(state="absent").failures
