@@ -160,7 +160,7 @@ class Keeper:
         self._planned: dict[tuple[str, str], dict[str, str]] = {}
 
     def keep(self, spec: dict[str, Any]) -> dict[str, Any]:
-        """Make or mend one Secret; the answer holds names only."""
+        """Make or correct one Secret; the answer holds names only."""
         current = self._read(spec["namespace"], spec["name"])
         where = f"Secret {spec['namespace']}/{spec['name']}"
         values = decode(current.get("data"), where)

@@ -16,7 +16,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.diff import difference
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.transform import matches
 
-# How many failures are told in full; a broken connection fails every object in the same way.
+# How many failures are shown in full; a broken connection fails every object in the same way.
 _SHOWN = 20
 
 

@@ -89,7 +89,7 @@ class Selection:
     label_selector: str = ""
 
     def sources(self) -> list[Source]:
-        """What to watch. The models are listed without names, so that a misspelt one can be told from those there."""
+        """What to watch. Models are listed without names, so that a misspelt one can be compared with those there."""
         services = f"/apis/{API_VERSION}/namespaces/{self.namespace}/inferenceservices"
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
         core = f"/api/v1/namespaces/{self.namespace}"

@@ -47,7 +47,7 @@ class Container:
         return next((end for end in (self.terminated, self.last_terminated) if end and _is_error(end)), {})
 
     def instances_killed_for(self, reason: str) -> list[int]:
-        """The numbers (0 is the first start) of the instances whose termination has that reason, as far as is told."""
+        """The numbers (0 is the first start) of the instances whose termination has that reason, as far as is known."""
         ends = ((self.terminated, self.restarts), (self.last_terminated, self.restarts - 1))
         return [number for end, number in ends if end.get("reason") == reason]
 

@@ -85,7 +85,7 @@ def _when(**wanted: str) -> Rule:
     return lambda item: conditions_met(item, wanted)
 
 
-# What would mend it, by the reason of a condition.
+# Suggested fixes, by the reason of a condition.
 HINTS = {
     "AddressNotAssigned": "The Gateway's Service has no address: give the cluster a load balancer, or annotate the "
     "Gateway with networking.istio.io/service-type: ClusterIP.",
@@ -110,7 +110,7 @@ HINTS = {
 
 
 def _rollout(gap: Callable[[KubeObject], str]) -> Rule:
-    """Ready when the rollout lacks nothing; a refusal to create Pods (``ReplicaFailure``) is told as the reason.
+    """Ready when the rollout lacks nothing; a refusal to create Pods (``ReplicaFailure``) is given as the reason.
 
     Source: see ``_rollout``; kubernetes ``pkg/controller/deployment/sync.go`` (ReplicaFailure).
     """
@@ -121,7 +121,7 @@ def _rollout(gap: Callable[[KubeObject], str]) -> Rule:
             return READY
         refusal = condition(item, "ReplicaFailure")
         if refusal.get("status") == "True":
-            hint = "Raise the quota, change the policy or mend the admission webhook that the message names."
+            hint = "Raise the quota, change the policy or fix the admission webhook that the message names."
             return waiting(str(refusal.get("reason")), f"{lacking}: {refusal.get('message')}", hint)
         return waiting("RollingOut", lacking, "" if is_observed(item) else "Does kube-controller-manager run?")
 

@@ -17,7 +17,7 @@ class Verdict:
     """The judgement of one object at one moment.
 
     ``failed`` means that waiting longer will not help. ``reason`` is one CamelCase word, ``message`` says what is the
-    matter, ``hint`` what would mend it. ``pod`` and ``container`` name where the trouble is and whose log explains it
+    matter, ``hint`` a suggested fix. ``pod`` and ``container`` name where the trouble is and whose log explains it
     (``previous_log``: the log of the instance before the present one). ``unnoticed`` is for how many seconds nothing
     has shown that a controller has noticed the object as it is now.
     """

@@ -21,8 +21,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._models.pods import Li
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import criterion_for
-from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Terms, WaitState, wait
-from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import ResourceJudge, Wanted, sources_for
+from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState, WaitTerms, wait
+from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
+    ResourceJudge,
+    WantedResource,
+    sources_for,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Watcher
 from tests.support.api_server import ApiServer
@@ -122,14 +126,14 @@ class Waiting:
     def __init__(self, server: ApiServer, namespace: str, kind: str = "Prometheus", name: str = "models") -> None:
         api_version = f"{GROUP}/v1" if kind == "Prometheus" else "apps/v1"
         path = prometheuses(namespace) if kind == "Prometheus" else f"/apis/apps/v1/namespaces/{namespace}/statefulsets"
-        entry = Wanted(api_version, kind, criterion_for(api_version, kind, None), name, namespace)
+        entry = WantedResource(api_version, kind, criterion_for(api_version, kind, None), name, namespace)
         kube, state = connect(server), WaitState(began=time.time())
         judge = ResourceJudge([entry], state, 5.0, Controllers(kube, state, GRACE))
         watcher = Watcher(kube, sources_for([entry], {"|".join(entry.group): path}))
         self._began = time.monotonic()
         self._verdicts: list[Verdict] = []
         self._run: Callable[[], None] = lambda: self._verdicts.extend(
-            wait(watcher, judge, state, Terms(timeout=60.0)).verdicts.values()
+            wait(watcher, judge, state, WaitTerms(timeout=60.0)).verdicts.values()
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -199,7 +203,7 @@ def test_a_model_names_the_absent_kserve(server: ApiServer, namespace: str) -> N
     kube, state = connect(server), WaitState(began=time.time())
     selection = Selection(namespace, names=["qwen"])
     judge = ModelJudge(selection, Limits(), state, Controllers(kube, state, GRACE))
-    outcome = wait(Watcher(kube, selection.sources()), judge, state, Terms(timeout=60.0))
+    outcome = wait(Watcher(kube, selection.sources()), judge, state, WaitTerms(timeout=60.0))
     assert not outcome.timed_out
     assert outcome.verdicts["qwen"].reason == "ControllerMissing"
     assert "kserve-controller-manager exists in no namespace" in outcome.verdicts["qwen"].message
