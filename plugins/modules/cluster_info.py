@@ -17,14 +17,7 @@ description:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group: {}
+  - llmops.maas._attributes.group
 options:
   permissions:
     description: Actions to ask about, each with C(verb), C(resource) and, unless it is in the core group, C(group).

@@ -191,6 +191,7 @@ options:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
 attributes:
   check_mode:
     support: full
@@ -200,8 +201,6 @@ attributes:
   diff_mode:
     support: full
     details: Of very large objects only the fields that differ are shown.
-  idempotent:
-    support: full
 author:
   - llmops.maas contributors (@llmops)
 seealso:

@@ -29,16 +29,8 @@ extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._wait_slices
   - llmops.maas._attributes
-attributes:
-  check_mode:
-    support: full
-    details: Does not wait; the task is skipped and says so.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group:
-    support: full
+  - llmops.maas._attributes.group
+  - llmops.maas._attributes.waits
 options:
   resources:
     description: What to wait for.
