@@ -4,7 +4,7 @@
 
 """The adapter between this collection and a Kubernetes API server.
 
-Configuration and authentication (kubeconfig, exec plugins, token refresh) are the `kubernetes` package's; requests go
+Configuration and authentication (kubeconfig, exec plugins, token refresh) are the ``kubernetes`` package's; requests go
 through one urllib3 connection pool, so that many small ones are cheap and may run in parallel threads.
 """
 
@@ -55,7 +55,7 @@ class ConnectError(KubeError):
 
 
 class ApiError(KubeError):
-    """An error answer of the API server (a `Status` object where it sent one)."""
+    """An error answer of the API server (a ``Status`` object where it sent one)."""
 
     def __init__(
         self, status: int, body: Mapping[str, Any], *, host: str = "", retry_after: float | None = None
@@ -111,7 +111,7 @@ class Kube:
         self.insecure = settings.insecure
         self._watches: set[Any] = set()
         self.warnings: list[str] = []
-        """Texts of the `Warning` headers that the API server sent, each once, in order."""
+        """Texts of the ``Warning`` headers that the API server sent, each once, in order."""
         self._ahead = timedelta()
         self.resources = Resources(lambda path: self.request("GET", path, accept=DISCOVERY))
 
@@ -138,9 +138,9 @@ class Kube:
         return response.data.decode("utf-8", "replace")
 
     def watch(self, path: str, *, query: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """Yield watch events (`type`, `object`) until the server closes the watch.
+        """Yield watch events (``type``, ``object``) until the server closes the watch.
 
-        Set `timeoutSeconds` in the query to bound it. An ERROR event is raised as ApiError (410: list again and go on
+        Set ``timeoutSeconds`` in the query to bound it. An ERROR event is raised as ApiError (410: list again and go on
         from there), a cut connection as ConnectError. Close the iterator to stop early.
         """
         query = {"watch": "true", **(query or {})}

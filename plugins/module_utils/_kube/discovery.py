@@ -53,14 +53,14 @@ class Resources:
         self._types: dict[tuple[str, str], ResourceType] | None = None
 
     def find(self, api_version: str, kind: str) -> ResourceType | None:
-        """The resource of that `apiVersion` and `kind`, or None when the cluster does not serve it."""
+        """The resource of that ``apiVersion`` and ``kind``, or None when the cluster does not serve it."""
         with self._lock:
             if self._types is None:
                 self._types = self._discover()
             return self._types.get((api_version, kind))
 
     def refresh(self) -> None:
-        """Forget what was found, so that the next `find` asks again."""
+        """Forget what was found, so that the next ``find`` asks again."""
         with self._lock:
             self._types = None
 

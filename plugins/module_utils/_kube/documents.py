@@ -34,7 +34,7 @@ Transform = Callable[[dict[str, Any]], "dict[str, Any] | None"]
 
 
 class InputError(Exception):
-    """What was given cannot be used. `problems` has one line for each."""
+    """What was given cannot be used. ``problems`` has one line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -56,7 +56,7 @@ class ObjectKey:
 
 @dataclass
 class Manifest:
-    """One object as it is to be sent: `payload` is its JSON, which is half as long as a release's YAML and is what an
+    """One object as it is to be sent: ``payload`` is its JSON, which is half as long as a release's YAML and is what an
     apply patch may hold as well.
     """
 
@@ -87,13 +87,13 @@ class Manifest:
         return body
 
     def digest(self, options_digest: bytes) -> str:
-        """Short digest of the object and of the options (`options_digest`) that it was made with."""
+        """Short digest of the object and of the options (``options_digest``) that it was made with."""
         return short_digest(options_digest + self.payload)
 
 
 @dataclass
 class ManifestSource:
-    """Text that holds any number of documents. `name` is shown in errors."""
+    """Text that holds any number of documents. ``name`` is shown in errors."""
 
     name: str
     data: bytes
@@ -122,7 +122,7 @@ def split_documents(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 def read_sources(sources: Iterable[ManifestSource], transform: Transform) -> list[Manifest]:
     """All manifests of all sources, in order. Raises InputError with every problem that was found.
 
-    `transform` gets each object and returns it (changed in place or not), or None to leave it out.
+    ``transform`` gets each object and returns it (changed in place or not), or None to leave it out.
     """
     manifests: list[Manifest] = []
     problems: list[str] = []

@@ -45,8 +45,8 @@ def is_conflict(error: ApiError) -> bool:
 def worth_retrying(error: KubeError, *, new_kind: bool = False, pinned: bool = False) -> bool:
     """Whether the same request may succeed soon.
 
-    That is: a webhook that does not answer yet, a lost race, an overloaded or restarting server. `new_kind` says that
-    the definition of the kind was applied just before, so that the server may not serve it yet; `pinned` that the
+    That is: a webhook that does not answer yet, a lost race, an overloaded or restarting server. ``new_kind`` says that
+    the definition of the kind was applied just before, so that the server may not serve it yet; ``pinned`` that the
     manifest names the object's uid or resourceVersion, so that a conflict stays one.
     """
     if isinstance(error, ConnectError):
@@ -74,8 +74,8 @@ def explain(
 ) -> str:
     """The error with what to do about it.
 
-    `values` are those of a Secret: they are masked. `live` says whether the object was there before, `pins` are those
-    of the manifest.
+    ``values`` are those of a Secret: they are masked. ``live`` says whether the object was there before, ``pins`` are
+    those of the manifest.
     """
     text = mask(_shortened(error), values)
     if not isinstance(error, ApiError):

@@ -20,7 +20,7 @@ _SECONDS = 30
 
 
 def fetch_sources(urls: Sequence[Mapping[str, Any]]) -> list[ManifestSource]:
-    """Sources of `[{url, checksum}]`. Raises InputError with all that cannot be fetched or have another checksum."""
+    """Sources of ``[{url, checksum}]``. Raises InputError with all that cannot be fetched or have another checksum."""
     sources, problems = [], []
     for item in urls:
         try:

@@ -4,9 +4,9 @@
 
 """Certificates and keys of the adapter: read into memory once, and left in no file of ours.
 
-The `kubernetes` package writes what a kubeconfig holds as data to temporary files, for TLS takes a client's key from a
-file only. It removes them when the process exits; Ansible's workers, in which modules may run, end without exiting
-(`os._exit`), and would leave a client's key behind with every task.
+The ``kubernetes`` package writes what a kubeconfig holds as data to temporary files, for TLS takes a client's key from
+a file only. It removes them when the process exits; Ansible's workers, in which modules may run, end without exiting
+(``os._exit``), and would leave a client's key behind with every task.
 """
 
 from __future__ import annotations

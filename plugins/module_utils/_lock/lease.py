@@ -46,8 +46,8 @@ Answer = TypeVar("Answer")
 class Attempt:
     """How taking the lock went.
 
-    `held` when it is ours, `replaced` being the dead runs whose place we took. Otherwise either `blocking` names the
-    runs in the way, or `obstacle` what else is. Without both there is no namespace, so there is nothing to guard.
+    ``held`` when it is ours, ``replaced`` being the dead runs whose place we took. Otherwise either ``blocking`` names
+    the runs in the way, or ``obstacle`` what else is. Without both there is no namespace, so there is nothing to guard.
     """
 
     held: bool = False
@@ -66,7 +66,7 @@ class LeaseLock:
     def __init__(
         self, kube: Kube, namespace: str, name: str, namespace_labels: Mapping[str, str] | None = None
     ) -> None:
-        """With `namespace_labels` a namespace that is missing is made, with these labels, when the lock is taken."""
+        """With ``namespace_labels`` a namespace that is missing is made, with these labels, when the lock is taken."""
         self._kube = kube
         self._namespace = namespace
         self._name = name

@@ -4,7 +4,7 @@
 """Who holds the lock that keeps two runs from changing one platform at once, and who may take it.
 
 The lock is a Lease (coordination.k8s.io/v1). Either one run holds it alone, or several share it, so the holders are a
-list, as JSON in an annotation. The Lease's own fields repeat the first of them, for `kubectl get leases`.
+list, as JSON in an annotation. The Lease's own fields repeat the first of them, for ``kubectl get leases``.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class LockError(Exception):
 class Holder:
     """A run that holds the lock, or wants to.
 
-    `id` is new for each time that a run takes the lock. `pid` is that of ansible-playbook on `host`, `started` its
-    start in clock ticks since the boot (0 where that is not known). `since` and `renewed` are times of the API server's
-    clock; `seconds` after `renewed` the lock is free for others.
+    ``id`` is new for each time that a run takes the lock. ``pid`` is that of ansible-playbook on ``host``, ``started``
+    its start in clock ticks since the boot (0 where that is not known). ``since`` and ``renewed`` are times of the API
+    server's clock; ``seconds`` after ``renewed`` the lock is free for others.
     """
 
     id: str
@@ -142,7 +142,7 @@ def sentence(holder: Holder) -> str:
 
 
 def clearing(namespace: str, name: str, kubectl: str = "kubectl") -> str:
-    """The command that frees a lock by hand. `kubectl` is how it is called, with what it needs to find the cluster."""
+    """The command that frees a lock by hand. ``kubectl`` is its call, with what it needs to find the cluster."""
     return f"{kubectl} --namespace {namespace} delete lease {name}"
 
 

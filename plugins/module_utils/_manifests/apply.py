@@ -17,7 +17,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_object
 )
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import ApplyOptions, ApplyOutcome
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.patch import Patcher
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.plan import Plan, applied_before, decide, look
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.plan import ApplyPlan, applied_before, decide, look
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.record import Entry, Record, Records, entry_of
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.send import Applied, rehearse, send
 
@@ -66,7 +66,7 @@ def _all_if_intact(kube: Kube, drift: DriftCheck, record: Record, options: Apply
 
 
 def _execute(
-    plan: Plan, patcher: Patcher, inputs: Inputs, record: Record, records: Records | None, outcome: ApplyOutcome
+    plan: ApplyPlan, patcher: Patcher, inputs: Inputs, record: Record, records: Records | None, outcome: ApplyOutcome
 ) -> None:
     # Recorded before it is made: a run that dies midway leaves nothing that later runs do not know of.
     if record.expect(plan.resolved.resources) and records:
@@ -84,7 +84,7 @@ def _execute(
             records.write(record)
 
 
-def _entry(plan: Plan, applied: Applied, options_digest: bytes, options: ApplyOptions) -> Entry:
+def _entry(plan: ApplyPlan, applied: Applied, options_digest: bytes, options: ApplyOptions) -> Entry:
     manifest = applied.manifest
     entry = entry_of(manifest.key, plan.resolved.resources[manifest.key])
     entry.digest = manifest.digest(options_digest)

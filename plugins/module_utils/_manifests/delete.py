@@ -50,7 +50,7 @@ class Deleter:
     def delete(self, entries: Iterable[Entry], *, asked_by_name: bool) -> list[ObjectKey]:
         """Delete the objects of the entries and return the keys that exist no more, or never did.
 
-        `asked_by_name`: the user named the objects, so that it does not matter who made them. Otherwise only what we
+        ``asked_by_name``: the user named the objects, so that it does not matter who made them. Otherwise only what we
         made is deleted: the recorded uid, or an object whose fields our field manager owns.
         """
         gone: list[ObjectKey] = []

@@ -42,7 +42,7 @@ def managers(live: Mapping[str, Any] | None) -> list[str]:
 
 
 def difference(key: ObjectKey, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, str]:
-    """One entry of the `diff` return value: YAML before and after, with a header, Secrets' values hidden."""
+    """One entry of the ``diff`` return value: YAML before and after, with a header, Secrets' values hidden."""
     old, new = redact_pair(content(before), content(after))
     if old == new and before is not None and after is not None:
         # Only ownership changed: that is what there is to show.
@@ -82,7 +82,7 @@ def _text(item: Mapping[str, Any]) -> str:
 
 
 def _differing(one: Any, other: Any) -> Any:
-    """What of `one` is not the same in `other`; lists as mappings of index to item."""
+    """What of ``one`` is not the same in ``other``; lists as mappings of index to item."""
     if isinstance(one, list) and isinstance(other, list):
         one, other = dict(enumerate(one)), dict(enumerate(other))
     if not (isinstance(one, dict) and isinstance(other, dict)):

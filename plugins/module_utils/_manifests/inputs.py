@@ -48,7 +48,7 @@ class Inputs:
 
 
 def definition_sources(definitions: Any) -> list[ManifestSource]:
-    """Sources of the `definitions` option: YAML text, an object, or a list of both. Raises InputError."""
+    """Sources of the ``definitions`` option: YAML text, an object, or a list of both. Raises InputError."""
     if definitions is None:
         return []
     single = isinstance(definitions, str | Mapping)

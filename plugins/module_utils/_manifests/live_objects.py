@@ -99,7 +99,7 @@ def _list(kube: Kube, resource: ResourceType, keys: Sequence[ObjectKey]) -> dict
 class DriftCheck:
     """Tells whether recorded objects are still as they were applied. Why that is sound: docs/apply.md.
 
-    With `take_over` an object is not so while a client-side apply owns fields of it.
+    With ``take_over`` an object is not so while a client-side apply owns fields of it.
     """
 
     def __init__(self, kube: Kube, manager: str, *, take_over: bool = False) -> None:
@@ -110,7 +110,7 @@ class DriftCheck:
     def intact(self, items: Iterable[tuple[Entry, Metadata | None, Sequence[str]]]) -> set[ObjectKey]:
         """Those whose owned fields all have the values that were applied.
 
-        Each item is the entry, the metadata seen now, and the fields that do not count (`create_only`).
+        Each item is the entry, the metadata seen now, and the fields that do not count (``create_only``).
         """
         proved: set[ObjectKey] = set()
         doubtful = []

@@ -53,7 +53,7 @@ class Patcher:
     ) -> dict[str, Any]:
         """Apply one object and return it as it is then. Raises the last error when the time is up.
 
-        `live` is the object as it is, None when there is none. Where fields may be taken over, those of a client-side
+        ``live`` is the object as it is, None when there is none. Where fields may be taken over, those of a client-side
         apply are, so that the ones that the manifest lacks are removed; else a warning names them.
         """
         taken = self._take_over(manifest, resource, live, deadline)
@@ -87,7 +87,7 @@ class Patcher:
         return answer
 
     def _take_over(self, manifest: Manifest, resource: ResourceType, live: Any, deadline: Deadline) -> Any:
-        """Become the owner of what client-side applies own; returns the object as it is then, `live` if it is nothing.
+        """Become the owner of what client-side applies own; returns the object as it is then, ``live`` if nothing is.
 
         The patch is that of UpgradeManagedFieldsPatch in k8s.io/client-go/util/csaupgrade. It is sent when the server
         would take the apply that follows, so that a manifest that it refuses changes no owner.
@@ -121,7 +121,7 @@ class Patcher:
                 raise
 
     def _taken_over(self, manifest: Manifest, live: Any) -> list[dict[str, Any]] | None:
-        """The `managedFields` to be: None when nothing is to be taken over."""
+        """The ``managedFields`` to be: None when nothing is to be taken over."""
         if live is None or not self.options.force:
             return None
         ignored = self.options.create_only_fields(manifest.kind, manifest.name)
@@ -172,9 +172,9 @@ class Patcher:
         return answer
 
     def _payload(self, manifest: Manifest, live: Any, *, unpinned: bool = False) -> bytes:
-        """The text to send: without the `create_only` fields that somebody else has taken over since.
+        """The text to send: without the ``create_only`` fields that somebody else has taken over since.
 
-        `unpinned`: without the resourceVersion that the manifest may name, which our own patch has just raised.
+        ``unpinned``: without the resourceVersion that the manifest may name, which our own patch has just raised.
         """
         ignored = self.options.create_only_fields(manifest.kind, manifest.name) if live else []
         dropped = [path for path in ignored if not owns_field(live["metadata"], self.options.manager, path)]

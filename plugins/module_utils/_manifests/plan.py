@@ -36,7 +36,7 @@ class Wave:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ApplyPlan:
     """What has to be sent: ``work``, in the order of the bundle. The other objects are as they should be."""
 
     resolved: Resolved
@@ -87,14 +87,14 @@ def _is_namespace(key: ObjectKey) -> bool:
 def applied_before(
     resolved: Resolved, seen: Seen, record: Record, options: ApplyOptions, options_digest: bytes
 ) -> Iterator[tuple[Entry, Metadata | None, Sequence[str]]]:
-    """What `DriftCheck.intact` takes, for each object that was applied before from the same manifest."""
+    """What ``DriftCheck.intact`` takes, for each object that was applied before from the same manifest."""
     for manifest in resolved.manifests:
         entry = record.entries.get(manifest.key)
         if entry and entry.digest == manifest.digest(options_digest):
             yield entry, seen.live.get(manifest.key), options.create_only_fields(manifest.kind, manifest.name)
 
 
-def decide(resolved: Resolved, seen: Seen, intact: Set[ObjectKey], *, check: bool) -> Plan:
+def decide(resolved: Resolved, seen: Seen, intact: Set[ObjectKey], *, check: bool) -> ApplyPlan:
     """The plan that brings the cluster to what the manifests say.
 
     :param intact: objects that are as they were applied, from the same manifest.
@@ -105,7 +105,7 @@ def decide(resolved: Resolved, seen: Seen, intact: Set[ObjectKey], *, check: boo
     problems = ([] if check else list(_without_namespace(work, seen.absent))) or broken_pins(work, seen.live)
     if problems:
         raise InputError(problems)
-    return Plan(resolved, seen, work)
+    return ApplyPlan(resolved, seen, work)
 
 
 def _without_namespace(work: Sequence[Manifest], absent: Set[str]) -> Iterator[str]:

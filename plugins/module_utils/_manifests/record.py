@@ -4,8 +4,8 @@
 
 """The record of a bundle: what was applied, so that the next run knows what drifted, and later runs what to remove.
 
-One Secret per bundle (a Secret, because a digest of a short password could be guessed from). Its `objects` key holds
-gzipped JSON: `{"format": 1, "input": digest, "objects": [[...], ...]}`, one row for each object.
+One Secret per bundle (a Secret, because a digest of a short password could be guessed from). Its ``objects`` key holds
+gzipped JSON: ``{"format": 1, "input": digest, "objects": [[...], ...]}``, one row for each object.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PUT_BY_KUBERNETES = {"kube-root-ca.crt", "default", "openshift-service-ca.crt"}
 
 @dataclass
 class Entry:
-    """What is known of one object. `uid` is empty from before it is applied until that has succeeded."""
+    """What is known of one object. ``uid`` is empty from before it is applied until that has succeeded."""
 
     api_version: str
     kind: str

@@ -20,7 +20,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.diff import
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.discovery import wait_served
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import get_object
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.patch import Patcher, secret_values
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.plan import Plan
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.plan import ApplyPlan
 
 _PAUSE = 0.2
 # Why check mode cannot ask the API server.
@@ -47,7 +47,7 @@ class Applied:
     problem: str = ""
 
 
-def send(plan: Plan, patcher: Patcher, warn: Callable[[str], None]) -> Iterator[Applied]:
+def send(plan: ApplyPlan, patcher: Patcher, warn: Callable[[str], None]) -> Iterator[Applied]:
     """Apply wave by wave, and yield each object as soon as its wave is done. After a failure no further wave is sent.
 
     Whoever takes the results must note them at once: what was applied stays applied, whatever happens next.
@@ -68,19 +68,19 @@ def send(plan: Plan, patcher: Patcher, warn: Callable[[str], None]) -> Iterator[
             return
 
 
-def rehearse(plan: Plan, patcher: Patcher) -> Iterator[Applied]:
+def rehearse(plan: ApplyPlan, patcher: Patcher) -> Iterator[Applied]:
     """Ask the API server what each object would be after an apply, and yield that."""
     for manifest, answer in in_parallel(lambda manifest: _rehearse_one(plan, patcher, manifest), plan.work):
         yield _settled(plan, manifest, answer)
 
 
-def _send_wave(plan: Plan, patcher: Patcher, manifests: Sequence[Manifest]) -> Iterator[Applied]:
+def _send_wave(plan: ApplyPlan, patcher: Patcher, manifests: Sequence[Manifest]) -> Iterator[Applied]:
     deadline = Deadline(patcher.options.timeout)
     for manifest, answer in in_parallel(lambda manifest: _send_one(plan, patcher, manifest, deadline), manifests):
         yield _settled(plan, manifest, answer)
 
 
-def _settled(plan: Plan, manifest: Manifest, answer: Future[Applied]) -> Applied:
+def _settled(plan: ApplyPlan, manifest: Manifest, answer: Future[Applied]) -> Applied:
     try:
         return answer.result()
     except KubeError as error:
@@ -88,14 +88,14 @@ def _settled(plan: Plan, manifest: Manifest, answer: Future[Applied]) -> Applied
         return Applied(manifest, problem=explain(error, secret_values(manifest), live=live, pins=manifest.pins))
 
 
-def _send_one(plan: Plan, patcher: Patcher, manifest: Manifest, deadline: Deadline) -> Applied:
+def _send_one(plan: ApplyPlan, patcher: Patcher, manifest: Manifest, deadline: Deadline) -> Applied:
     resource = plan.resolved.resources[manifest.key]
     before = _undeleted(plan, patcher, manifest, deadline)
     live = patcher.apply(manifest, resource, before, deadline, new_kind=plan.resolved.is_new_kind(manifest))
     return Applied(manifest, _action(before, live), before, live)
 
 
-def _undeleted(plan: Plan, patcher: Patcher, manifest: Manifest, deadline: Deadline) -> Any:
+def _undeleted(plan: ApplyPlan, patcher: Patcher, manifest: Manifest, deadline: Deadline) -> Any:
     """The object as it is, or None. One that is being deleted is waited for: it would take the change with it."""
     if manifest.key not in plan.seen.live:
         return None
@@ -111,7 +111,7 @@ def _undeleted(plan: Plan, patcher: Patcher, manifest: Manifest, deadline: Deadl
     )
 
 
-def _rehearse_one(plan: Plan, patcher: Patcher, manifest: Manifest) -> Applied:
+def _rehearse_one(plan: ApplyPlan, patcher: Patcher, manifest: Manifest) -> Applied:
     resource = plan.resolved.resources[manifest.key]
     before = get_object(patcher.kube, resource, manifest.key) if manifest.key in plan.seen.live else None
     unasked = Applied(manifest, "created", unasked=_NOT_THERE)

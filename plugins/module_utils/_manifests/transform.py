@@ -28,8 +28,8 @@ _OPTIONS = (
 class Transformation:
     """Leaves objects out, moves them to other namespaces and patches them, as the options say.
 
-    Shapes: exclude `[{kind, name}]`; replace_namespace `{from: to}`; patches
-    `[{target: {kind, name}, merge: {}, merge_json: {}}]`.
+    Shapes: exclude ``[{kind, name}]``; replace_namespace ``{from: to}``; patches
+    ``[{target: {kind, name}, merge: {}, merge_json: {}}]``.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -93,12 +93,12 @@ def merge_json(body: dict[str, Any], changes: Mapping[str, Mapping[str, Any]]) -
 
 
 def matches(target: Mapping[str, Any], kind: str, name: str) -> bool:
-    """Whether a target (`kind`, and `name` if not any) means that object."""
+    """Whether a target (``kind``, and ``name`` if not any) means that object."""
     return target.get("kind") == kind and target.get("name") in (None, "", name)
 
 
 def merge(base: Any, patch: Any) -> Any:
-    """Merge `patch` into `base`: mappings merge, null removes, lists whose items all have a `name` merge by it.
+    """Merge ``patch`` into ``base``: mappings merge, null removes, lists whose items all have a ``name`` merge by it.
 
     Any other list or value replaces what was there.
     """

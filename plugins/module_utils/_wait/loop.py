@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The loop that all waits share: judge anew whenever a watched object changes, end as soon as the outcome is known.
 
-A wait may be cut into slices, each a process of its own: `WaitState` carries all that the next one needs.
+A wait may be cut into slices, each a process of its own: ``WaitState`` carries all that the next one needs.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def wait(
 ) -> WaitOutcome:
     """Wait until every verdict is final, one failed (with ``fail_fast``), or the slice or the time is over.
 
-    Raises `WatchError` when something that must be read cannot be, `NotConnectedError` when nothing was ever read.
+    Raises ``WatchError`` when something that must be read cannot be, ``NotConnectedError`` when nothing was ever read.
     """
     round_ = _Round(state, terms, clock)
     with watcher:

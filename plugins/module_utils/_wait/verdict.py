@@ -39,8 +39,8 @@ class Verdict:
 class History:
     """What was seen of one object since the wait began; times are seconds of one clock that the caller chooses.
 
-    `held` answers since when something is true without a break, `sighted` how many different times it was seen.
-    Call `close_round` after each judgement: what the round did not ask for is over and is forgotten (sightings stay).
+    ``held`` answers since when something is true without a break, ``sighted`` how many different times it was seen.
+    Call ``close_round`` after each judgement: what the round did not ask for is over and is forgotten (sightings stay).
     """
 
     began: float

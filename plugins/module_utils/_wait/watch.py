@@ -85,7 +85,7 @@ class Store:
 
     @property
     def version(self) -> int:
-        """A number that grows with every change; hand it to `wait_for_change`."""
+        """A number that grows with every change; hand it to ``wait_for_change``."""
         with self._changed:
             return self._version
 
@@ -212,7 +212,7 @@ class WatchError(Exception):
 class Watcher:
     """All sources of one wait.
 
-    ``resume`` is what `snapshot` of an earlier watcher returned: ``{source name: {"version": resourceVersion,
+    ``resume`` is what ``snapshot`` of an earlier watcher returned: ``{source name: {"version": resourceVersion,
     "objects": {key: object}}}``; a source that is not in it is listed. Use it as a context manager: its threads and
     their connections end with it, for the slices of a wait may all run in one process.
     """
@@ -250,7 +250,7 @@ class Watcher:
         return all(feed.synced.is_set() or (feed.broken and not feed.source.required) for feed in self._feeds)
 
     def check(self) -> None:
-        """Raise `WatchError` when a required source cannot be read and will not be by trying again."""
+        """Raise ``WatchError`` when a required source cannot be read and will not be by trying again."""
         for feed in self._feeds:
             if feed.broken and feed.source.required and feed.trouble is not None:
                 raise WatchError(feed.source, feed.trouble)
