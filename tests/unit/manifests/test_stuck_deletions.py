@@ -130,7 +130,9 @@ def test_a_deletion_without_its_controller_is_given_up(
         # It says what was there some time ago.
         namespace_with("prometheuses.monitoring.coreos.com has 1 resource instances"),
         DEFINITION,
-        {**PROMETHEUS, "metadata": {"name": "a"}},
+        # Its finalizers hold nothing as long as nobody deletes it, or nobody needs to remove any.
+        {**PROMETHEUS, "metadata": {"name": "a", "finalizers": ["example.com/hold"]}},
+        {**PROMETHEUS, "metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
     ],
 )
 def test_a_deletion_of_which_nobody_knows_who_ends_it_is_waited_for(item: dict[str, Any]) -> None:
