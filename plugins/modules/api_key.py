@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - llmops.maas._api_keys.delivery
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
 attributes:
   check_mode:
     support: full
@@ -29,9 +30,6 @@ attributes:
   diff_mode:
     support: full
     details: Says in words what changes, never a value.
-  idempotent:
-    support: full
-  action_group: {}
 options:
   user:
     description: Id of the user; limits are counted under it.

@@ -17,14 +17,10 @@ extends_documentation_fragment:
   - llmops.maas._api_keys
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: N/A
-  idempotent:
-    support: full
-  action_group: {}
 options:
   users:
     description: Only the keys of these users.

@@ -25,17 +25,15 @@ extends_documentation_fragment:
   - llmops.maas._api_keys.delivery
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
   - llmops.maas._progress
 attributes:
   check_mode:
     support: full
     details: Returns the plan. Generates no key and sends none.
-  diff_mode:
-    support: none
   idempotent:
     support: full
     details: Keys that are not due are left as they are.
-  action_group: {}
 options:
   max_age:
     description: Keys older than this are due, such as V(30d), V(12h) or V(45m). A number needs its unit.

@@ -17,14 +17,7 @@ description:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group: {}
+  - llmops.maas._attributes.group
 options:
   permissions:
     description: Actions to ask about, each with C(verb), C(resource) and, unless it is in the core group, C(group).
@@ -145,6 +138,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import without_managed_fields
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _AUTHORIZATION = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -177,11 +171,7 @@ def read(kube: Kube, api_version: str, kind: str, namespace: str) -> list[dict[s
     if resource is None:
         return []
     items = kube.request("GET", resource.path(namespace or None)).get("items") or []
-    return [{**item, "metadata": _without_managers(item["metadata"])} for item in items]
-
-
-def _without_managers(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name != "managedFields"}
+    return [without_managed_fields(item) for item in items]
 
 
 def plain_version(git_version: str) -> str:

@@ -19,15 +19,8 @@ description:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
   - llmops.maas._progress
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group: {}
 options:
   url:
     description: Address of the Gateway, such as V(http://127.0.0.1:8000).

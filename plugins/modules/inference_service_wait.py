@@ -14,7 +14,7 @@ author:
 description:
   - Waits for any number of InferenceServices of a namespace at once, with one list and one watch each for them, their
     Deployments, their Pods and their Events. It returns within moments of the last one becoming ready and never polls.
-  - An InferenceService is ready when its Deployments are rolled out completely, RV(services[].reason) tells nothing
+  - An InferenceService is ready when its Deployments are rolled out completely, RV(services[].reason) names nothing
     more to wait for, its condition C(Ready) is true, its model status is C(UpToDate) and it has a URL.
   - A model that cannot become ready fails the task long before O(timeout), with the Pod, the container, the reason,
     what to do about it, and the last log lines.
@@ -26,16 +26,8 @@ extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._wait_slices
   - llmops.maas._attributes
-attributes:
-  check_mode:
-    support: full
-    details: Does not wait; the task is skipped and says so.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group:
-    support: full
+  - llmops.maas._attributes.group
+  - llmops.maas._attributes.waits
 options:
   namespace:
     description: Namespace of the InferenceServices.
@@ -80,14 +72,14 @@ options:
     type: float
     default: 60
   sightings:
-    description: How many failed pulls of an image, or failed creations of a container, are borne less one.
+    description: Number of failed image pulls or container creations at which the wait gives up.
     type: int
     default: 3
   max_restarts:
     description:
-      - How many restarts of a container that ends with an error are borne. Does not hold for downloads that fail with
-        a time-out or a server error (tried again until O(timeout)), for refused ones (fail at once), and for containers
-        killed for lack of memory (fail the second time, the download at once).
+      - How many restarts of a container that ends with an error are tolerated. Does not hold for downloads that fail
+        with a time-out or a server error (tried again until O(timeout)), for refused ones (fail at once), and for
+        containers killed for lack of memory (fail the second time, the download at once).
     type: int
     default: 3
   log_lines:
@@ -156,7 +148,7 @@ services:
       type: str
       sample: "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
     hint:
-      description: What would fix it.
+      description: Suggested fix.
       type: str
     pod:
       description: The Pod in which it was seen.
@@ -197,21 +189,22 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
-from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Outcome, WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitOutcome, WaitState
 from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
     SLICE_ARGUMENTS,
-    collect_logs,
     controllers_of,
-    explain,
-    leave,
-    needs_log,
+    end_module,
     not_waited,
     run_slice,
-    seconds_of,
     state_of,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
-from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits, needs_log
+from ansible_collections.llmops.maas.plugins.module_utils._wait.report import (
+    MOST_LOGS,
+    ReportStyle,
+    WaitReport,
+    last_log_lines,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
@@ -228,6 +221,7 @@ ARGUMENTS: dict[str, Any] = {
     "log_lines": {"type": "int", "default": 20},
     "fail_fast": {"type": "bool", "default": True},
 }
+PARTS = ("url", "phase", "reason", "message", "hint", "pod", "container")
 
 
 def limits_of(params: Mapping[str, Any]) -> Limits:
@@ -252,54 +246,22 @@ def selection_of(module: AnsibleModule) -> Selection:
     return Selection(namespace=module.params["namespace"], names=names, label_selector=selector)
 
 
-class Report:
-    """Rows and words about the outcome."""
-
-    def __init__(self, module: AnsibleModule, kube: Kube, selection: Selection, state: WaitState, out: Outcome) -> None:
-        self._namespace = selection.namespace
-        self._state = state
-        self._outcome = out
-        self._now = time.time()
-        self._open = {name: verdict for name, verdict in out.verdicts.items() if verdict.state != "ready"}
-        ended = {name: verdict for name, verdict in self._open.items() if self._is_final(verdict)}
-        self._logs = collect_logs(kube, self._namespace, ended, module.params["log_lines"])
-
-    def _is_final(self, verdict: Verdict) -> bool:
-        return verdict.state == "failed" or (self._outcome.timed_out and needs_log(verdict))
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [self._row(name, verdict) for name, verdict in self._outcome.verdicts.items()]
-
-    def _row(self, name: str, verdict: Verdict) -> dict[str, Any]:
-        seconds, phase_seconds = seconds_of(self._state, name, verdict, self._now)
-        row: dict[str, Any] = {
-            "name": name,
-            "namespace": self._namespace,
-            "ready": verdict.state == "ready",
-            "failed": verdict.state == "failed",
-            "phase_seconds": phase_seconds,
-            "seconds": seconds,
-        }
-        told = ("url", "phase", "reason", "message", "hint", "pod", "container")
-        row.update({part: getattr(verdict, part) for part in told})
-        if name in self._logs:
-            row["log"] = self._logs[name]
-        return row
-
-    def failure(self) -> str:
-        """The message of a failed task: every model that is not ready, and why."""
-        verdicts = self._outcome.verdicts
-        ended = "the time is up" if self._outcome.timed_out else "waiting longer will not help"
-        count = f"{len(self._open)} of {len(verdicts)} InferenceServices in namespace {self._namespace}"
-        lines = [f"{count} are not ready after {self._outcome.elapsed:.0f} s; {ended}."]
-        # What failed comes before what was merely under way.
-        for name, verdict in sorted(self._open.items(), key=lambda entry: entry[1].state != "failed"):
-            _seconds, phase_seconds = seconds_of(self._state, name, verdict, self._now)
-            lines += explain(name, verdict, phase_seconds, self._logs.get(name, []))
-        ready = [name for name in verdicts if name not in self._open]
-        lines += [f"Ready: {', '.join(ready)}"] if ready else []
-        lines += [f"The API server could not be watched: {text}" for text in self._outcome.troubles]
-        return "\n".join(lines)
+def report_of(
+    module: AnsibleModule, kube: Kube, selection: Selection, state: WaitState, out: WaitOutcome
+) -> WaitReport:
+    namespace = selection.namespace
+    ended = {
+        name: verdict
+        for name, verdict in out.verdicts.items()
+        if needs_log(verdict) and (verdict.state == "failed" or (out.timed_out and verdict.state != "ready"))
+    }
+    logs = {
+        name: last_log_lines(kube, namespace, verdict, module.params["log_lines"])
+        for name, verdict in list(ended.items())[:MOST_LOGS]
+    }
+    style = ReportStyle(f"InferenceServices in namespace {namespace}", "are not ready", PARTS, full=True)
+    identities = {name: {"name": name, "namespace": namespace} for name in out.verdicts}
+    return WaitReport(style, out, state, out.verdicts, identities, time.time(), logs)
 
 
 @guarded
@@ -313,9 +275,9 @@ def main() -> None:
     selection = selection_of(module)
     if module.check_mode:
         what = ", ".join(selection.names) or f"those with {selection.label_selector}"
-        left = not_waited(f"InferenceService {name}" for name in selection.names or [what])
+        unchecked = not_waited(f"InferenceService {name}" for name in selection.names or [what])
         msg = f"check mode: not waited for InferenceServices {what}"
-        module.exit_json(changed=False, skipped=True, services=[], msg=msg, unchecked=left)
+        module.exit_json(changed=False, skipped=True, services=[], msg=msg, unchecked=unchecked)
     try:
         kube = Kube.connect(module.params)
     except KubeError as error:
@@ -323,8 +285,7 @@ def main() -> None:
     state = state_of(module.params)
     judge = ModelJudge(selection, limits_of(module.params), state, controllers_of(module.params, kube, state))
     outcome = run_slice(module, kube, selection.sources(), judge, state)
-    report = Report(module, kube, selection, state, outcome)
-    leave(module, outcome, state, {"services": report.rows()}, report.failure)
+    end_module(module, "services", report_of(module, kube, selection, state, outcome))
 
 
 if __name__ == "__main__":

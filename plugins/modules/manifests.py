@@ -173,6 +173,14 @@ options:
         answer yet, lost races and overload are tried again.
     type: float
     default: 120
+  controller_grace:
+    description:
+      - Seconds that an object may be on its way out before the controller that has to remove its finalizers is looked
+        at. When that does not run, the task fails without waiting for O(timeout). V(0) never looks.
+      - Which controllers are known, and when one counts as not running, is said at the option of the same name of
+        M(llmops.maas.resource_wait).
+    type: float
+    default: 10
   inventory_namespace:
     description: Namespace of the records. It is made with the first and removed with the last.
     type: str
@@ -183,6 +191,7 @@ options:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
 attributes:
   check_mode:
     support: full
@@ -192,8 +201,6 @@ attributes:
   diff_mode:
     support: full
     details: Of very large objects only the fields that differ are shown.
-  idempotent:
-    support: full
 author:
   - llmops.maas contributors (@llmops)
 seealso:
@@ -335,6 +342,7 @@ ARGUMENTS: dict[str, Any] = {
     "keep_kinds": {"type": "list", "elements": "str", "default": []},
     "wait_deleted": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 120},
+    "controller_grace": {"type": "float", "default": 10},
     "inventory_namespace": {"type": "str", "default": "llmops-maas"},
     "sealed": {"type": "str", "no_log": True},
     **AUTH_ARGUMENTS,

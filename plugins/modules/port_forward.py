@@ -22,14 +22,7 @@ requirements:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group: {}
+  - llmops.maas._attributes.group
 options:
   name:
     description: Name of this set of forwards. Sets with different names run side by side.

@@ -22,13 +22,6 @@ attributes:
   check_mode:
     support: full
     details: Prints the lines, and what could not be checked.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group:
-    support: none
-    membership: []
 options:
   lines:
     description:

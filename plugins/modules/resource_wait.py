@@ -29,16 +29,8 @@ extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._wait_slices
   - llmops.maas._attributes
-attributes:
-  check_mode:
-    support: full
-    details: Does not wait; the task is skipped and says so.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action_group:
-    support: full
+  - llmops.maas._attributes.group
+  - llmops.maas._attributes.waits
 options:
   resources:
     description: What to wait for.
@@ -197,7 +189,7 @@ resources:
       description: What is the matter, in words.
       type: str
     hint:
-      description: What would fix it, where that is known.
+      description: Suggested fix, if known.
       type: str
     seconds:
       description: Seconds from the start of the wait until it was ready or had failed; of the whole wait if neither.
@@ -217,42 +209,32 @@ unchecked:
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import CriterionError, criterion_for
-from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Outcome, WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitOutcome, WaitState
 from ansible_collections.llmops.maas.plugins.module_utils._wait.module import (
-    MOST_LOGS,
     SLICE_ARGUMENTS,
     controllers_of,
-    explain,
-    last_log_lines,
-    leave,
+    end_module,
     not_waited,
     run_slice,
-    seconds_of,
     state_of,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import (
-    KubeObject,
-    containers,
-    current_pods,
-    describe,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._wait.report import ReportStyle, WaitReport
 from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
+    ResourceError,
     ResourceJudge,
-    Wanted,
-    source_name,
+    WantedResource,
+    explained_by_pods,
+    locate,
+    located_again,
     sources_for,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 
 RESOURCE_ARGUMENTS: dict[str, Any] = {
     "api_version": {"type": "str", "default": "v1"},
@@ -278,12 +260,10 @@ ARGUMENTS: dict[str, Any] = {
     "log_lines": {"type": "int", "default": 20},
     "fail_fast": {"type": "bool", "default": True},
 }
-WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
-# A CRD that was just established shows up in discovery a moment later.
-DISCOVERY_SECONDS = 10.0
+STYLE = ReportStyle("resources", "are not as wanted", ("phase", "reason", "message", "hint"))
 
 
-def wanted_of(module: AnsibleModule) -> list[Wanted]:
+def wanted_of(module: AnsibleModule) -> list[WantedResource]:
     """The resources of the parameters; a mistake in them ends the module."""
     wanted = []
     for index, entry in enumerate(module.params["resources"]):
@@ -292,7 +272,7 @@ def wanted_of(module: AnsibleModule) -> list[Wanted]:
         except CriterionError as error:
             module.fail_json(msg=f"resources[{index}] ({entry['kind']} {entry['name'] or ''}): {error}")
         wanted.append(
-            Wanted(
+            WantedResource(
                 api_version=entry["api_version"],
                 kind=entry["kind"],
                 criterion=criterion,
@@ -307,112 +287,14 @@ def wanted_of(module: AnsibleModule) -> list[Wanted]:
     return wanted
 
 
-def locate(module: AnsibleModule, kube: Kube, wanted: list[Wanted]) -> tuple[list[Wanted], dict[str, str]]:
-    """The resources with namespaces only where their kind has them, and the collections' paths by source name."""
-    located, paths = [], {}
-    deadline = time.monotonic() + DISCOVERY_SECONDS
-    for entry in wanted:
-        resource = kube.resources.find(entry.api_version, entry.kind)
-        while resource is None and not entry.criterion.deleted and time.monotonic() < deadline:
-            time.sleep(1.0)
-            kube.resources.refresh()
-            resource = kube.resources.find(entry.api_version, entry.kind)
-        if resource is None:
-            if not entry.criterion.deleted:
-                module.fail_json(
-                    msg=f"{entry.label}: this cluster has no kind {entry.kind} of {entry.api_version}. Install its "
-                    "CustomResourceDefinition first, or correct api_version and kind."
-                )
-            located.append(entry)
-            continue
-        if resource.namespaced and not entry.namespace:
-            module.fail_json(msg=f"{entry.label}: 'namespace' is missing, and {entry.kind} is a namespaced kind.")
-        placed = entry if resource.namespaced else replace(entry, namespace="")
-        located.append(placed)
-        paths[source_name(placed.group)] = resource.path(placed.namespace or None)
-    return located, paths
-
-
-def located_again(wanted: list[Wanted], paths: Mapping[str, str]) -> list[Wanted]:
-    """As `locate` did in the first slice, without asking again."""
-    return [
-        entry if source_name(entry.group) in paths or entry.criterion.deleted else replace(entry, namespace="")
-        for entry in wanted
-    ]
-
-
-class Report:
-    """Rows and words about the outcome."""
-
-    def __init__(self, module: AnsibleModule, kube: Kube, judge: ResourceJudge, state: WaitState, out: Outcome) -> None:
-        self._kube = kube
-        self._subjects = judge.subjects
-        self._state = state
-        self._outcome = out
-        self._now = time.time()
-        self._log_lines: int = module.params["log_lines"]
-        self._verdicts = dict(out.verdicts)
-        self._logs: dict[str, list[str]] = {}
-        if out.finished:
-            self._look_into_pods()
-
-    def _look_into_pods(self) -> None:
-        """A workload's status does not say why its Pods are not ready; the Pods do."""
-        waiting = [key for key, verdict in self._verdicts.items() if verdict.state != "ready"][:MOST_LOGS]
-        for key in waiting:
-            wanted, item = self._subjects[key]
-            if item is not None and wanted.kind in WORKLOADS:
-                verdict = self._with_pod(item, self._verdicts[key])
-                self._verdicts[key] = verdict
-                self._logs[key] = last_log_lines(self._kube, wanted.namespace, verdict, self._log_lines)
-
-    def _with_pod(self, workload: KubeObject, verdict: Verdict) -> Verdict:
-        for pod in self._pods(workload):
-            text = describe(pod)
-            if text:
-                culprit = next((c for c in containers(pod) if c.death or (c.is_running and not c.ready)), None)
-                return replace(
-                    verdict,
-                    pod=pod["metadata"]["name"],
-                    message=f"{verdict.message}; its Pod {text}",
-                    container=culprit.name if culprit else "",
-                    previous_log=bool(culprit and culprit.log_of_previous),
-                )
-        return verdict
-
-    def _pods(self, workload: KubeObject) -> list[KubeObject]:
-        labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        namespace = quote(str(workload["metadata"]["namespace"]), safe="")
-        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
-        try:
-            answer = self._kube.request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query) if labels else {}
-        except KubeError:
-            # This is only to explain a failure; the failure is reported all the same.
-            return []
-        return current_pods(answer.get("items") or [])
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [self._row(key, verdict) for key, verdict in self._verdicts.items()]
-
-    def _row(self, key: str, verdict: Verdict) -> dict[str, Any]:
-        wanted, _item = self._subjects[key]
-        seconds, phase_seconds = seconds_of(self._state, key, verdict, self._now)
-        row: dict[str, Any] = {part: getattr(wanted, part) for part in ("api_version", "kind", "name", "namespace")}
-        row.update({part: getattr(verdict, part) for part in ("phase", "reason", "message", "hint")})
-        row.update({"ready": verdict.state == "ready", "failed": verdict.state == "failed"})
-        return {**row, "seconds": seconds, "phase_seconds": phase_seconds}
-
-    def failure(self) -> str:
-        """The message of a failed task: every object that is not ready, and why."""
-        unready = {key: verdict for key, verdict in self._verdicts.items() if verdict.state != "ready"}
-        ended = "the time is up" if self._outcome.timed_out else "waiting longer will not help"
-        count = f"{len(unready)} of {len(self._verdicts)} resources"
-        lines = [f"{count} are not as wanted after {self._outcome.elapsed:.0f} s; {ended}."]
-        for key, verdict in sorted(unready.items(), key=lambda entry: entry[1].state != "failed"):
-            _seconds, phase_seconds = seconds_of(self._state, key, verdict, self._now)
-            lines += explain(key, verdict, phase_seconds, self._logs.get(key, []))
-        lines += [f"The API server could not be watched: {text}" for text in self._outcome.troubles]
-        return "\n".join(lines)
+def report_of(
+    module: AnsibleModule, kube: Kube, judge: ResourceJudge, state: WaitState, out: WaitOutcome
+) -> WaitReport:
+    lines = module.params["log_lines"]
+    verdicts, logs = explained_by_pods(kube, judge, out.verdicts, lines) if out.finished else (dict(out.verdicts), {})
+    named = ("api_version", "kind", "name", "namespace")
+    identities = {key: {part: getattr(judge.subjects[key][0], part) for part in named} for key in verdicts}
+    return WaitReport(STYLE, out, state, verdicts, identities, time.time(), logs)
 
 
 @guarded
@@ -421,22 +303,21 @@ def main() -> None:
     wanted = wanted_of(module)
     if module.check_mode:
         what = "; ".join(entry.label for entry in wanted)
-        left = not_waited(entry.short for entry in wanted)
+        unchecked = not_waited(entry.short for entry in wanted)
         msg = f"check mode: not waited for {what}"
-        module.exit_json(changed=False, skipped=True, resources=[], msg=msg, unchecked=left)
+        module.exit_json(changed=False, skipped=True, resources=[], msg=msg, unchecked=unchecked)
     state = state_of(module.params)
     try:
         kube = Kube.connect(module.params)
         if state.paths:
             wanted = located_again(wanted, state.paths)
         else:
-            wanted, state.paths = locate(module, kube, wanted)
-    except KubeError as error:
+            wanted, state.paths = locate(kube, wanted)
+    except (KubeError, ResourceError) as error:
         module.fail_json(msg=str(error))
     judge = ResourceJudge(wanted, state, module.params["reasons_grace"], controllers_of(module.params, kube, state))
     outcome = run_slice(module, kube, sources_for(wanted, state.paths), judge, state)
-    report = Report(module, kube, judge, state, outcome)
-    leave(module, outcome, state, {"resources": report.rows()}, report.failure)
+    end_module(module, "resources", report_of(module, kube, judge, state, outcome))
 
 
 if __name__ == "__main__":

@@ -20,16 +20,14 @@ description:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
 attributes:
   check_mode:
     support: full
     details: The lock is neither taken nor waited for. A warning names who holds it.
-  diff_mode:
-    support: none
   idempotent:
     support: full
     details: Holding the lock or not is not a change of the cluster, so this module never reports one.
-  action_group: {}
 options:
   namespace:
     description: Namespace of the Lease.
@@ -195,7 +193,6 @@ hint:
 
 import os
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,6 +203,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._lock.keeper import start
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lease import Attempt, LeaseLock, patiently
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lock import (
@@ -214,8 +212,10 @@ from ansible_collections.llmops.maas.plugins.module_utils._lock.lock import (
     Holder,
     LockError,
     clearing,
-    micro,
+    lost_to,
+    row_of,
     sentence,
+    taken_over_from,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.process_life import process_at, undisturbed
 
@@ -234,12 +234,8 @@ ARGUMENTS: dict[str, Any] = {
     "run": {
         "type": "dict",
         "options": {
-            "id": {"type": "str", "required": True},
             "pid": {"type": "int", "required": True},
-            "user": {"type": "str", "required": True},
-            "host": {"type": "str", "required": True},
-            "playbook": {"type": "str", "required": True},
-            "kubectl": {"type": "str", "required": True},
+            **{name: {"type": "str", "required": True} for name in ("id", "user", "host", "playbook", "kubectl")},
         },
     },
 }
@@ -292,7 +288,7 @@ class Task:
     def _acquire(self) -> None:
         attempt = self._attempts()
         for holder in attempt.replaced:
-            self._module.warn(_took_over(holder, self.where))
+            self._module.warn(taken_over_from(holder, self.where))
         facts = self._facts(attempt.blocking, attempt.replaced, held=attempt.held)
         if attempt.blocking:
             self._module.fail_json(msg=self._not_taken(facts["waiting_for"]) + f" {facts['hint']}", **facts)
@@ -302,13 +298,12 @@ class Task:
 
     def _attempts(self) -> Attempt:
         """The last attempt: one that succeeded, one that has no need to, or that at which time was up."""
-        deadline = time.monotonic() + self._timeout
-        while True:
+        attempt = Attempt()
+        for _turn in attempts(self._timeout, POLL_SECONDS):
             attempt = patiently(self._attempt, RETRY_SECONDS)
-            left = deadline - time.monotonic()
-            if attempt.held or left <= 0 or not (attempt.blocking or attempt.obstacle):
-                return attempt
-            time.sleep(min(POLL_SECONDS, left))
+            if attempt.held or not (attempt.blocking or attempt.obstacle):
+                break
+        return attempt
 
     def _attempt(self) -> Attempt:
         # Ctrl-C in between would leave a lock that nobody renews or releases.
@@ -330,7 +325,7 @@ class Task:
         ours, others = patiently(lambda: self._lock.release(self._wanted.same_run), RETRY_SECONDS)
         intruders = [] if ours else [holder for holder in others if holder.excludes(self._wanted)]
         if intruders:
-            self._module.fail_json(msg=_lost(intruders, self.where), **self._facts(intruders))
+            self._module.fail_json(msg=lost_to(intruders, self.where), **self._facts(intruders))
         self._module.exit_json(**self._facts())
 
     def _facts(
@@ -339,8 +334,8 @@ class Task:
         return {
             "changed": False,
             "held": held,
-            "holders": list(map(_row, blocking)),
-            "taken_over": list(map(_row, taken_over)),
+            "holders": list(map(row_of, blocking)),
+            "taken_over": list(map(row_of, taken_over)),
             "waiting_for": "; ".join(map(sentence, blocking)),
             "hint": self._hint(blocking),
         }
@@ -379,26 +374,6 @@ class Task:
         self._module.warn(f"This run continues without a lock, because {text}.")
         self._module.exit_json(**self._facts())
         raise AssertionError("exit_json ends the module")
-
-
-def _row(holder: Holder) -> dict[str, Any]:
-    row = {part: getattr(holder, part) for part in ("identity", "mode", "user", "host", "pid", "playbook")}
-    return {**row, "since": micro(holder.since), "renewed": micro(holder.renewed)}
-
-
-def _took_over(holder: Holder, where: str) -> str:
-    return (
-        f"This run took over the lock {where}: {sentence(holder)}, but has not renewed it since"
-        f" {micro(holder.renewed)}, so it was probably killed."
-    )
-
-
-def _lost(intruders: Sequence[Holder], where: str) -> str:
-    names = "; ".join(map(sentence, intruders))
-    return (
-        f"This run lost the lock {where} on its way: it was not renewed in time, or somebody deleted it, and now"
-        f" {names}. Both may have changed the same objects. Run this playbook again when the other one has ended."
-    )
 
 
 @guarded

@@ -18,15 +18,11 @@ description:
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
+  - llmops.maas._attributes.group
 attributes:
-  check_mode:
-    support: full
   diff_mode:
     support: full
     details: Shows names of keys, never values.
-  idempotent:
-    support: full
-  action_group: {}
 options:
   secrets:
     description: The Secrets, in order. A later one may read from an earlier one.

@@ -53,13 +53,15 @@ options:
     description: Seconds until the cluster must work.
     type: int
     default: 60
+extends_documentation_fragment:
+  - llmops.maas._attributes
 attributes:
   check_mode:
     support: full
-    description: Says whether something would be started, stopped or removed, and does nothing.
+    details: Says whether something would be started, stopped or removed, and does nothing.
   diff_mode:
     support: none
-    description: There is nothing to compare.
+    details: There is nothing to compare.
 seealso:
   - module: llmops.embedded.tools
 """

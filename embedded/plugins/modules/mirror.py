@@ -114,13 +114,15 @@ options:
             description: Name of the object.
             type: str
             required: true
+extends_documentation_fragment:
+  - llmops.maas._attributes
 attributes:
   check_mode:
     support: full
-    description: Says where the files would be.
+    details: Says where the files would be.
   diff_mode:
     support: none
-    description: The files are large and made by others.
+    details: The files are large and made by others.
 """
 
 EXAMPLES = r"""

@@ -114,13 +114,15 @@ options:
     type: list
     elements: str
     default: []
+extends_documentation_fragment:
+  - llmops.maas._attributes
 attributes:
   check_mode:
     support: full
-    description: Says what is missing and how it would be obtained.
+    details: Says what is missing and how it would be obtained.
   diff_mode:
     support: none
-    description: There is nothing to compare.
+    details: There is nothing to compare.
 """
 
 EXAMPLES = r"""

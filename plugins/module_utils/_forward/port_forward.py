@@ -10,12 +10,12 @@ import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.component import Component
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import LOOPBACK, is_free
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import (
@@ -34,6 +34,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._supervise.supervisor 
 )
 
 _LISTENING = "0A"
+_PAUSE = 0.1
 # What kubectl says, as such or in a record of its log.
 _REASON = re.compile(r'(?:err="|error: )((?:[^"\\\n]|\\.)+)')
 
@@ -194,11 +195,11 @@ class Forwards:
         ended = [info for info in self._processes().values() if info["statename"] in {"STOPPED", "EXITED", "FATAL"}]
         return [f"started {name}" for name in self._supervisor.reload()] if ended else []
 
-    def _wait(self, wanted: Iterable[Forward], timeout: float) -> None:
+    def _wait(self, wanted: Sequence[Forward], timeout: float) -> None:
         """Returns when all listen, or time is up: what does not is then seen in the status."""
-        end = time.monotonic() + timeout
-        while any(is_free(item.local_port) for item in wanted) and time.monotonic() < end:
-            time.sleep(0.1)
+        for _turn in attempts(timeout, _PAUSE):
+            if not any(is_free(item.local_port) for item in wanted):
+                return
 
 
 def answers(port: int) -> bool:

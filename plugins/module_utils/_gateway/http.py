@@ -16,13 +16,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import without_password
+from ansible_collections.llmops.maas.plugins.module_utils._kube.pools import ADVICE, URLLIB3_MISSING, connection_pool
 
-URLLIB3_MISSING = False
-try:
+# Without it nothing here can be called: `Gateway` says what is missing.
+with contextlib.suppress(ImportError):
     import urllib3
     from urllib3.exceptions import HTTPError, MaxRetryError
-except ImportError:
-    URLLIB3_MISSING = True
 
 # Enough for any answer that a check asks for; a stream that never ends is cut here.
 _MOST_BYTES = 1024 * 1024
@@ -30,7 +29,7 @@ _CONNECTIONS = 16
 
 
 class GatewayError(Exception):
-    """No request can be sent to the Gateway; the message names the option and the fix."""
+    """The Gateway cannot be asked at all; the message names the option and the fix."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Gateway:
         :param trust: which certificates of an https address are accepted; those that the system trusts by default.
         """
         if URLLIB3_MISSING:
-            raise GatewayError("the Python package 'urllib3' is missing: pip install kubernetes")
+            raise GatewayError(ADVICE)
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -176,12 +175,8 @@ def _parts(response: Any) -> Any:
 
 
 def _pool(tls: ssl.SSLContext | None, host: str) -> Any:
-    options: dict[str, Any] = {"num_pools": 2, "maxsize": _CONNECTIONS}
-    if tls is not None:
-        options |= {"ssl_context": tls, "server_hostname": host}
-        if tls.check_hostname:
-            options["assert_hostname"] = host
-        else:
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
-    return urllib3.PoolManager(**options)
+    if tls is None:
+        return connection_pool(_CONNECTIONS, num_pools=2)
+    named = host if tls.check_hostname else False
+    options: dict[str, Any] = {"ssl_context": tls, "server_hostname": host, "assert_hostname": named}
+    return connection_pool(_CONNECTIONS, verify=tls.check_hostname, num_pools=2, **options)

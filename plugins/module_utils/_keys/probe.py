@@ -23,13 +23,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._common.header_values 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import generate, random_id
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_SERVICE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.pools import connection_pool
 from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
-try:
-    import urllib3
+# The adapter to Kubernetes says so first.
+with contextlib.suppress(ImportError):
     from urllib3.exceptions import HTTPError
-except ImportError:
-    pass  # the adapter to Kubernetes says so first
 
 _PAUSE_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
@@ -75,12 +74,8 @@ class Prober:
         self._find = endpoints
         self._terms = terms
         self._endpoints: Sequence[Endpoint] = ()
-        options: dict[str, Any] = {"maxsize": _CONNECTIONS, "retries": False}
-        if not terms.validate_certs:
-            options["cert_reqs"] = "CERT_NONE"
-        elif terms.ca_cert:
-            options["ca_certs"] = terms.ca_cert
-        self._pool = urllib3.PoolManager(**options)
+        trusted: dict[str, Any] = {"ca_certs": terms.ca_cert} if terms.validate_certs and terms.ca_cert else {}
+        self._pool = connection_pool(_CONNECTIONS, verify=terms.validate_certs, retries=False, **trusted)
 
     def prepare(self) -> None:
         """Find the endpoints, and see that each of them asks for a key.

@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 
 class Requester(Protocol):
-    """What sends a request: `Kube.request`, or something that sends it again as well."""
+    """What sends a request: ``Kube.request``, or something that sends it again as well."""
 
     def __call__(self, method: str, path: str, *, query: Mapping[str, Any], body: bytes, content_type: str) -> Any:
         """Send it and return the parsed JSON answer; raise KubeError."""

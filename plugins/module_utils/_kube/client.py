@@ -4,7 +4,7 @@
 
 """The adapter between this collection and a Kubernetes API server.
 
-Configuration and authentication (kubeconfig, exec plugins, token refresh) are the `kubernetes` package's; requests go
+Configuration and authentication (kubeconfig, exec plugins, token refresh) are the ``kubernetes`` package's; requests go
 through one urllib3 connection pool, so that many small ones are cheap and may run in parallel threads.
 """
 
@@ -14,21 +14,20 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from urllib.parse import urlencode
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.config import AUTH_ARGUMENTS, Settings, load_settings
 from ansible_collections.llmops.maas.plugins.module_utils._kube.credentials import KubeConfigError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.discovery import DISCOVERY, Resources, ResourceType
+from ansible_collections.llmops.maas.plugins.module_utils._kube.pools import ADVICE, URLLIB3_MISSING, connection_pool
 
-URLLIB3_MISSING = False
-try:
+# Without it nothing here can be called: `Kube.connect` says what is missing.
+with contextlib.suppress(ImportError):
     import urllib3
     from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, NewConnectionError, SSLError
-except ImportError:
-    URLLIB3_MISSING = True
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -44,18 +43,8 @@ __all__ = [
     "Resources",
 ]
 
-APPLY_YAML = "application/apply-patch+yaml"
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
 PARTIAL_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-# The annotation in which `kubectl apply` without --server-side notes what it sent.
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# Aggregated discovery: v2 since Kubernetes 1.30, v2beta1 since 1.26.
-_DISCOVERY = (
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
-    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
-)
 _CONNECTIONS = 16
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
@@ -66,7 +55,7 @@ class ConnectError(KubeError):
 
 
 class ApiError(KubeError):
-    """An error answer of the API server (a `Status` object where it sent one)."""
+    """An error answer of the API server (a ``Status`` object where it sent one)."""
 
     def __init__(
         self, status: int, body: Mapping[str, Any], *, host: str = "", retry_after: float | None = None
@@ -90,71 +79,18 @@ def _advice(status: int, host: str) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class ResourceType:
-    """One resource of the API: where its objects live and what can be done with them."""
+class RequestOptions(TypedDict, total=False):
+    """What may be said about a request.
 
-    api_version: str
-    kind: str
-    plural: str
-    namespaced: bool
-    verbs: frozenset[str] = frozenset()
+    A mapping as ``body`` is sent as JSON. ``content_type`` and ``accept`` are JSON unless they say otherwise.
+    ``timeout`` is in seconds, between two bytes of the answer; None waits for ever.
+    """
 
-    def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """The URL path of an object, of all in a namespace (no name), or of all (no namespace either)."""
-        root = "/apis/" if "/" in self.api_version else "/api/"
-        parts = [root + self.api_version]
-        if self.namespaced and namespace:
-            parts += ["namespaces", quote(namespace, safe="")]
-        parts.append(self.plural)
-        if name:
-            parts.append(quote(name, safe=""))
-        return "/".join(parts)
-
-
-class Resources:
-    """What the API server offers, by aggregated discovery: two requests, made when first asked."""
-
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
-        self._lock = threading.Lock()
-        self._types: dict[tuple[str, str], ResourceType] | None = None
-
-    def find(self, api_version: str, kind: str) -> ResourceType | None:
-        """The resource of that `apiVersion` and `kind`, or None when the cluster does not serve it."""
-        with self._lock:
-            if self._types is None:
-                self._types = self._discover()
-            return self._types.get((api_version, kind))
-
-    def refresh(self) -> None:
-        """Forget what was found, so that the next `find` asks again."""
-        with self._lock:
-            self._types = None
-
-    def _discover(self) -> dict[tuple[str, str], ResourceType]:
-        found: dict[tuple[str, str], ResourceType] = {}
-        for path in ("/api", "/apis"):
-            answer = self._kube.request("GET", path, accept=_DISCOVERY)
-            if answer.get("kind") != "APIGroupDiscoveryList":
-                raise KubeError(
-                    "the API server has no aggregated discovery, so it is older than Kubernetes 1.26: upgrade it"
-                )
-            for group in answer.get("items") or []:
-                found.update(_group_types(group))
-        return found
-
-
-def _group_types(group: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], ResourceType]]:
-    name = (group.get("metadata") or {}).get("name") or ""
-    for version in group.get("versions") or []:
-        api_version = f"{name}/{version['version']}" if name else version["version"]
-        for item in version.get("resources") or []:
-            kind = (item.get("responseKind") or {}).get("kind")
-            if kind:
-                namespaced = item.get("scope") == "Namespaced"
-                verbs = frozenset(item.get("verbs") or [])
-                yield (api_version, kind), ResourceType(api_version, kind, item["resource"], namespaced, verbs)
+    query: Mapping[str, Any] | None
+    body: bytes | Mapping[str, Any] | None
+    content_type: str
+    accept: str
+    timeout: float | None
 
 
 class Kube:
@@ -162,15 +98,22 @@ class Kube:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool = _pool(settings)
+        self._pool = connection_pool(
+            _CONNECTIONS,
+            verify=not settings.insecure,
+            proxy=settings.proxy,
+            proxy_headers=settings.proxy_headers,
+            num_pools=2,
+            **settings.pool_options(),
+        )
         self._lock = threading.Lock()
         self.host = settings.host
         self.insecure = settings.insecure
         self._watches: set[Any] = set()
         self.warnings: list[str] = []
-        """Texts of the `Warning` headers that the API server sent, each once, in order."""
+        """Texts of the ``Warning`` headers that the API server sent, each once, in order."""
         self._ahead = timedelta()
-        self.resources = Resources(self)
+        self.resources = Resources(lambda path: self.request("GET", path, accept=DISCOVERY))
 
     @classmethod
     def connect(cls, params: Mapping[str, Any]) -> Kube:
@@ -179,29 +122,15 @@ class Kube:
         Raises KubeConfigError when no cluster was chosen or the choice cannot be used. Sends nothing yet.
         """
         if URLLIB3_MISSING:
-            raise KubeConfigError("the Python package 'urllib3' is missing: pip install kubernetes")
+            raise KubeConfigError(ADVICE)
         return cls(load_settings(params))
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: bytes | Mapping[str, Any] | None = None,
-        content_type: str | None = None,
-        accept: str = "application/json",
-        timeout: float = _READ_SECONDS,
-    ) -> Any:
+    def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Any:
         """Send one request and return the parsed JSON answer.
 
-        A mapping as body is sent as JSON. Raises ApiError for an answer >= 400 and ConnectError for none.
-        `timeout` is in seconds, between two bytes of the answer.
+        Raises ApiError for an answer >= 400 and ConnectError for none.
         """
-        response = self._send(
-            method, path, query=query, body=body, content_type=content_type, accept=accept, timeout=timeout
-        )
-        return _json(response.data, path)
+        return _json(self._send(method, path, **options).data, path)
 
     def text(self, path: str, *, query: Mapping[str, Any] | None = None) -> str:
         """The answer as text: the logs of a Pod."""
@@ -209,15 +138,15 @@ class Kube:
         return response.data.decode("utf-8", "replace")
 
     def watch(self, path: str, *, query: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """Yield watch events (`type`, `object`) until the server closes the watch.
+        """Yield watch events (``type``, ``object``) until the server closes the watch.
 
-        Set `timeoutSeconds` in the query to bound it. An ERROR event is raised as ApiError (410: list again and go on
+        Set ``timeoutSeconds`` in the query to bound it. An ERROR event is raised as ApiError (410: list again and go on
         from there), a cut connection as ConnectError. Close the iterator to stop early.
         """
         query = {"watch": "true", **(query or {})}
         seconds = query.get("timeoutSeconds")
         timeout = float(seconds) + _CONNECT_SECONDS if seconds is not None else None
-        response = self._send("GET", path, query=query, timeout=timeout, stream=True)
+        response = self._send("GET", path, stream=True, query=query, timeout=timeout)
         with self._lock:
             self._watches.add(response)
         try:
@@ -261,21 +190,14 @@ class Kube:
                 yield event
 
     def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: bytes | Mapping[str, Any] | None = None,
-        content_type: str | None = None,
-        accept: str = "application/json",
-        timeout: float | None = _READ_SECONDS,
-        stream: bool = False,
+        self, method: str, path: str, *, stream: bool = False, **options: Unpack[RequestOptions]
     ) -> BaseHTTPResponse:
+        query, body = options.get("query"), options.get("body")
         url = self.host + path + (f"?{urlencode(query)}" if query else "")
+        accept = options.get("accept", "application/json")
         headers = {"Accept": accept, "User-Agent": "llmops.maas", **self._authorization()}
         if body is not None:
-            headers["Content-Type"] = content_type or "application/json"
+            headers["Content-Type"] = options.get("content_type", "application/json")
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
             response: BaseHTTPResponse = self._pool.request(
@@ -283,7 +205,7 @@ class Kube:
                 url,
                 body=body,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=timeout),
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=options.get("timeout", _READ_SECONDS)),
                 # One more try of a read whose pooled connection the server had closed meanwhile.
                 retries=urllib3.Retry(1 if method == "GET" else 0, redirect=False, raise_on_status=False),
                 preload_content=not stream,
@@ -349,14 +271,3 @@ def _json(data: bytes, path: str) -> Any:
         return json.loads(data)
     except ValueError as error:
         raise KubeError(f"{path}: the answer is not JSON; is this address a Kubernetes API server?") from error
-
-
-def _pool(settings: Settings) -> Any:
-    options = settings.pool_options()
-    options.update(num_pools=2, maxsize=_CONNECTIONS)
-    if settings.insecure:
-        # The module warns once, in words that say what to do.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    if settings.proxy:
-        return urllib3.ProxyManager(settings.proxy, proxy_headers=settings.proxy_headers, **options)
-    return urllib3.PoolManager(**options)

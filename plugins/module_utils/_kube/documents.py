@@ -34,7 +34,7 @@ Transform = Callable[[dict[str, Any]], "dict[str, Any] | None"]
 
 
 class InputError(Exception):
-    """What was given cannot be used. `problems` has one line for each."""
+    """What was given cannot be used. ``problems`` has one line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -42,7 +42,7 @@ class InputError(Exception):
 
 
 @dataclass(frozen=True)
-class Key:
+class ObjectKey:
     """Identity of an object: the version of its API does not belong to it."""
 
     group: str
@@ -56,7 +56,7 @@ class Key:
 
 @dataclass
 class Manifest:
-    """One object as it is to be sent: `payload` is its JSON, which is half as long as a release's YAML and is what an
+    """One object as it is to be sent: ``payload`` is its JSON, which is half as long as a release's YAML and is what an
     apply patch may hold as well.
     """
 
@@ -74,8 +74,8 @@ class Manifest:
         return self.api_version.rpartition("/")[0]
 
     @property
-    def key(self) -> Key:
-        return Key(self.group, self.kind, self.namespace, self.name)
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.group, self.kind, self.namespace, self.name)
 
     @property
     def is_secret(self) -> bool:
@@ -86,14 +86,14 @@ class Manifest:
         body: dict[str, Any] = json.loads(self.payload)
         return body
 
-    def digest(self, salt: bytes) -> str:
-        """Short digest of the object and of the options (`salt`) that it was made with."""
-        return short_digest(salt + self.payload)
+    def digest(self, options_digest: bytes) -> str:
+        """Short digest of the object and of the options (``options_digest``) that it was made with."""
+        return short_digest(options_digest + self.payload)
 
 
 @dataclass
-class Source:
-    """Text that holds any number of documents. `name` is shown in errors."""
+class ManifestSource:
+    """Text that holds any number of documents. ``name`` is shown in errors."""
 
     name: str
     data: bytes
@@ -119,10 +119,10 @@ def split_documents(data: bytes) -> Iterator[tuple[int, int, bytes]]:
             yield number, line, text
 
 
-def read_sources(sources: Iterable[Source], transform: Transform) -> list[Manifest]:
+def read_sources(sources: Iterable[ManifestSource], transform: Transform) -> list[Manifest]:
     """All manifests of all sources, in order. Raises InputError with every problem that was found.
 
-    `transform` gets each object and returns it (changed in place or not), or None to leave it out.
+    ``transform`` gets each object and returns it (changed in place or not), or None to leave it out.
     """
     manifests: list[Manifest] = []
     problems: list[str] = []

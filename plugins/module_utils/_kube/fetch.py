@@ -14,13 +14,13 @@ from urllib.error import URLError
 from ansible.module_utils.urls import ConnectionError as FetchError
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError, Source
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError, ManifestSource
 
 _SECONDS = 30
 
 
-def fetch_sources(urls: Sequence[Mapping[str, Any]]) -> list[Source]:
-    """Sources of `[{url, checksum}]`. Raises InputError with all that cannot be fetched or have another checksum."""
+def fetch_sources(urls: Sequence[Mapping[str, Any]]) -> list[ManifestSource]:
+    """Sources of ``[{url, checksum}]``. Raises InputError with all that cannot be fetched or have another checksum."""
     sources, problems = [], []
     for item in urls:
         try:
@@ -32,7 +32,7 @@ def fetch_sources(urls: Sequence[Mapping[str, Any]]) -> list[Source]:
     return sources
 
 
-def _fetch(url: str, checksum: str | None) -> Source:
+def _fetch(url: str, checksum: str | None) -> ManifestSource:
     if not url.startswith("https://"):
         raise InputError([f"urls: {url} does not begin with https://; download other files and give them as files"])
     try:
@@ -45,4 +45,4 @@ def _fetch(url: str, checksum: str | None) -> Source:
     wanted = (checksum or "").removeprefix("sha256:").lower()
     if wanted and wanted != found:
         raise InputError([f"urls: {url} has the SHA-256 {found}, not {wanted}; the file is another one than expected"])
-    return Source(url, data)
+    return ManifestSource(url, data)

@@ -19,8 +19,9 @@ WORKERS = 16
 def in_parallel(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int = WORKERS
 ) -> list[tuple[Item, Future[Result]]]:
-    """Call ``function`` for each item in up to ``workers`` threads; when all are done, return each item with its
-    future, in order.
+    """Call ``function`` for each item in up to ``workers`` threads; when all are done, return items with their futures.
+
+    They are in the order of the items.
 
     ``future.result()`` returns what the function returned or raises what it raised.
     """

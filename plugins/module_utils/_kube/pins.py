@@ -5,7 +5,7 @@
 """Manifests that name one stored object by its uid, or one state of it by its resourceVersion.
 
 The API server takes both as conditions of an apply: with those of an object that is gone it answers every time that
-there is a conflict. They come from `kubectl get -o yaml`, and are found out before anything is sent.
+there is a conflict. They come from ``kubectl get -o yaml``, and are found out before anything is sent.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import YamlError, line_of
 
 if TYPE_CHECKING:
-    from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key, Manifest
+    from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest, ObjectKey
 
 _FIELDS = ("uid", "resourceVersion")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an object stands: in which document (`line` is its first, from 1), and where in it."""
+    """Where an object stands: in which document (``line`` is its first, from 1), and where in it."""
 
     where: str
     line: int
@@ -46,7 +46,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Pin:
-    """A field of `metadata` that holds the apply to one object or one state of it."""
+    """A field of ``metadata`` that holds the apply to one object or one state of it."""
 
     field: str
     value: str
@@ -63,7 +63,7 @@ def pins_of(metadata: Mapping[str, Any], place: Place) -> tuple[Pin, ...]:
     )
 
 
-def broken_pins(manifests: Iterable[Manifest], live: Mapping[Key, Mapping[str, Any]]) -> list[str]:
+def broken_pins(manifests: Iterable[Manifest], live: Mapping[ObjectKey, Mapping[str, Any]]) -> list[str]:
     """One problem for each manifest that is pinned to something else than the object that is there."""
     return [
         f"{manifest.where}: {manifest.key}: {advice(broken, known=live.get(manifest.key))}"
@@ -73,7 +73,7 @@ def broken_pins(manifests: Iterable[Manifest], live: Mapping[Key, Mapping[str, A
 
 
 def advice(pins: Iterable[Pin], *, known: Mapping[str, Any] | None) -> str:
-    """What is wrong with those pins and what to do. `known` is the metadata of the object of that name, if any."""
+    """What is wrong with those pins and what to do. ``known`` is the metadata of the object of that name, if any."""
     fields = list(pins)
     names = " and ".join(str(pin) for pin in fields)
     belong, line = ("belong", "these lines") if len(fields) > 1 else ("belongs", "this line")

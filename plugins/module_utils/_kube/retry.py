@@ -64,5 +64,5 @@ class Deadline:
 
 
 def attempts(seconds: float, first: float, longest: float | None = None) -> Iterator[Turn]:
-    """The attempts of a loop that shares its time limit with no other: see `Deadline.attempts`."""
+    """The attempts of a loop that shares its time limit with no other: see ``Deadline.attempts``."""
     return Deadline(seconds).attempts(first, longest)

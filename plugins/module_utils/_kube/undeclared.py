@@ -4,8 +4,8 @@
 
 """Dropping fields that a kind's schema does not have.
 
-With server-side apply the API server refuses them whatever `fieldValidation` says, because it could not track their
-owner. So `validate: warn` and `validate: ignore` are done here, from the paths that the server's error names.
+With server-side apply the API server refuses them whatever ``fieldValidation`` says, because it could not track their
+owner. So ``validate: warn`` and ``validate: ignore`` are done here, from the paths that the server's error names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEY = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^,\]]+)')
 
 
 def undeclared_fields(message: str) -> list[str]:
-    """The paths of the fields that the error says are not in the schema, such as `.spec.sise`."""
+    """The paths of the fields that the error says are not in the schema, such as ``.spec.sise``."""
     return _UNDECLARED.findall(message)
 
 

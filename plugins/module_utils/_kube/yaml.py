@@ -6,8 +6,8 @@
 
 Manifests are sent to the server as they are; where this collection must read one itself, it has to see what the
 server would: the rules below are those of the YAML library of Kubernetes (sigs.k8s.io/yaml), where they differ from
-PyYAML's: those of `_yaml_scalars` for numbers and words, a lone `=` (in prometheus-operator's CRDs) is a string, keys
-are strings, a key may not appear twice.
+PyYAML's: those of ``_yaml_scalars`` for numbers and words, a lone ``=`` (in prometheus-operator's CRDs) is a string,
+keys are strings, a key may not appear twice.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 class YamlError(Exception):
-    """The text is not YAML, or not YAML that can become JSON. `line` counts from 1 in the text, if known."""
+    """The text is not YAML, or not YAML that can become JSON. ``line`` counts from 1 in the text, if known."""
 
     def __init__(self, problem: str, line: int | None = None) -> None:
         self.problem = problem
@@ -66,7 +66,7 @@ def load_yaml(text: bytes | str) -> Any:
 
 
 def line_of(text: bytes, path: Sequence[str | int]) -> int | None:
-    """The line, from 1, of the key or item at that path of a document that `load_yaml` can read; None if it has none.
+    """The line, from 1, of the key or item at that path of a document that ``load_yaml`` can read; None if it has none.
 
     None also for a text of one line.
     """
@@ -154,7 +154,7 @@ def _make_loader() -> Any:
 
 
 def _constructing(base: Any) -> Callable[..., Any]:
-    """`construct_object` that takes plain text, nine of ten nodes, as it is, without PyYAML's bookkeeping."""
+    """``construct_object`` that takes plain text, nine of ten nodes, as it is, without PyYAML's bookkeeping."""
 
     def construct_object(loader: Any, node: Any, deep: bool = False) -> Any:
         if node.tag == _TEXT and isinstance(node, yaml.ScalarNode):
@@ -165,7 +165,7 @@ def _constructing(base: Any) -> Callable[..., Any]:
 
 
 def _resolving(base: Any) -> Callable[..., Any]:
-    """`resolve` that asks the rules once for each short text: the same words stand in a CRD thousands of times."""
+    """``resolve`` that asks the rules once for each short text: the same words stand in a CRD thousands of times."""
     known: dict[str, str] = {}
 
     def resolve(loader: Any, kind: Any, value: Any, implicit: Any) -> Any:
@@ -241,7 +241,7 @@ def _map(loader: Any, node: Any) -> dict[str, Any]:
 
 
 def _merged(loader: Any, node: Any) -> list[dict[str, Any]]:
-    """The mappings that `<<` brings, the strongest last."""
+    """The mappings that ``<<`` brings, the strongest last."""
     nodes = node.value[::-1] if isinstance(node, yaml.SequenceNode) else [node]
     if not all(isinstance(item, yaml.MappingNode) for item in nodes):
         raise _problem("<< takes a mapping or a list of mappings", node)

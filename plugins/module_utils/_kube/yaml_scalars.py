@@ -4,8 +4,8 @@
 
 """What an unquoted YAML text means to Kubernetes: text, a number, a boolean or nothing.
 
-The rules are those of go.yaml.in/yaml/v2 (`resolve.go`), which kubectl and the API server read YAML with, and of Go's
-`strconv`, which decides what a number is: base-60 numbers, time stamps, and numbers too large for a float are text.
+The rules are those of go.yaml.in/yaml/v2 (``resolve.go``), which kubectl and the API server read YAML with, and of Go's
+``strconv``, which decides what a number is: base-60 numbers, time stamps, and numbers too large for a float are text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FIRST = frozenset("yYnNtTfFoO~<.+-0123456789")
 
 
 def resolve(text: str) -> tuple[str, Any]:
-    """The kind (`str`, `int`, `float`, `bool`, `null`, `merge`) and the value of that unquoted text."""
+    """The kind (``str``, ``int``, ``float``, ``bool``, ``null``, ``merge``) and the value of that unquoted text."""
     word = _WORDS.get(text)
     if word:
         return word

@@ -15,14 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import (
-    APPLY_YAML,
-    ApiError,
-    Kube,
-    KubeError,
-    ResourceType,
-)
-from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import worth_retrying
+from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import persist, server_side_apply
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, ResourceType
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lock import (
     API_VERSION,
     KIND,
@@ -38,7 +33,7 @@ _LEASES = ResourceType(API_VERSION, KIND, "leases", namespaced=True)
 _NAMESPACES = ResourceType("v1", "Namespace", "namespaces", namespaced=False)
 _MANAGER = {"fieldManager": "llmops.maas-run-lock"}
 # That of the module manifests, so that the namespace is its own when it applies it later.
-_NAMESPACE_MANAGER = {"fieldManager": "llmops.maas"}
+_NAMESPACE_MANAGER = "llmops.maas"
 _ATTEMPTS = 20
 _LONGEST_PAUSE = 0.2
 # An answer about one small object takes milliseconds; a server that hangs must not keep the lock from being renewed.
@@ -51,8 +46,8 @@ Answer = TypeVar("Answer")
 class Attempt:
     """How taking the lock went.
 
-    `held` when it is ours, `replaced` being the dead runs whose place we took. Otherwise either `blocking` names the
-    runs in the way, or `obstacle` what else is. Without both there is no namespace, so there is nothing to guard.
+    ``held`` when it is ours, ``replaced`` being the dead runs whose place we took. Otherwise either ``blocking`` names
+    the runs in the way, or ``obstacle`` what else is. Without both there is no namespace, so there is nothing to guard.
     """
 
     held: bool = False
@@ -71,7 +66,7 @@ class LeaseLock:
     def __init__(
         self, kube: Kube, namespace: str, name: str, namespace_labels: Mapping[str, str] | None = None
     ) -> None:
-        """With `namespace_labels` a namespace that is missing is made, with these labels, when the lock is taken."""
+        """With ``namespace_labels`` a namespace that is missing is made, with these labels, when the lock is taken."""
         self._kube = kube
         self._namespace = namespace
         self._name = name
@@ -165,7 +160,7 @@ class LeaseLock:
         metadata = {"name": self._namespace, "labels": dict(self._labels)}
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         path = _NAMESPACES.path(name=self._namespace)
-        self._kube.request("PATCH", path, query=_NAMESPACE_MANAGER, body=body, content_type=APPLY_YAML)
+        server_side_apply(self._kube.request, path, body, manager=_NAMESPACE_MANAGER, force=False, validation="Warn")
         raise _LostRaceError
 
     def _in_ending_namespace(self) -> Attempt:
@@ -195,11 +190,4 @@ class LeaseLock:
 
 def patiently(step: Callable[[], Answer], seconds: float) -> Answer:
     """The step's result; tried again for that many seconds while the API server is overloaded or cannot be reached."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return step()
-        except KubeError as error:
-            if not worth_retrying(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(_RETRY_PAUSE)
+    return persist(step, Deadline(seconds), first=_RETRY_PAUSE, longest=_RETRY_PAUSE)

@@ -142,7 +142,28 @@ def sentence(holder: Holder) -> str:
 
 
 def clearing(namespace: str, name: str, kubectl: str = "kubectl") -> str:
-    """The command that frees a lock by hand. ``kubectl`` is how it is called, with what it needs to find the
-    cluster.
-    """
+    """The command that frees a lock by hand. ``kubectl`` is its call, with what it needs to find the cluster."""
     return f"{kubectl} --namespace {namespace} delete lease {name}"
+
+
+def row_of(holder: Holder) -> dict[str, Any]:
+    """What the module returns about a holder."""
+    row = {part: getattr(holder, part) for part in ("identity", "mode", "user", "host", "pid", "playbook")}
+    return {**row, "since": micro(holder.since), "renewed": micro(holder.renewed)}
+
+
+def taken_over_from(holder: Holder, where: str) -> str:
+    """The warning that a lock had gone stale; ``where`` is its namespace and name."""
+    return (
+        f"This run took over the lock {where}: {sentence(holder)}, but has not renewed it since"
+        f" {micro(holder.renewed)}, so it was probably killed."
+    )
+
+
+def lost_to(intruders: Sequence[Holder], where: str) -> str:
+    """The error that others have the lock that this run should have."""
+    names = "; ".join(map(sentence, intruders))
+    return (
+        f"This run lost the lock {where} on its way: it was not renewed in time, or somebody deleted it, and now"
+        f" {names}. Both may have changed the same objects. Run this playbook again when the other one has ended."
+    )

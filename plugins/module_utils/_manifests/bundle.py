@@ -13,16 +13,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError, Source
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError, ManifestSource
 from ansible_collections.llmops.maas.plugins.module_utils._kube.fetch import fetch_sources
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.apply import Applier
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.apply import apply
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.delete import Deleter
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.discovery import with_namespace
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.inputs import (
     Inputs,
     definition_sources,
     file_sources,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import Options, Outcome
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import ApplyOptions, ApplyOutcome
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.record import Entry, Record, Records, entry_of
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.transform import Transformation
 
@@ -39,7 +40,7 @@ class Bundle:
         self._params = params
         self._warn = warn
         self._sources = _sources(params)
-        self._options = Options(
+        self._options = ApplyOptions(
             manager=params["field_manager"],
             force=params["force_conflicts"],
             validate=params["validate"],
@@ -49,10 +50,11 @@ class Bundle:
             prune=params["prune"],
             timeout=params["timeout"],
             wait_deleted=params["wait_deleted"],
+            controller_grace=params["controller_grace"],
             check=check,
             diff=diff,
         )
-        self.outcome = Outcome(self._options, warn)
+        self.outcome = ApplyOutcome(self._options, warn)
         if not self._sources and (params["state"] == "present" or not params["bundle"]):
             raise InputError(["nothing to do: set definitions, files or urls (or bundle with state: absent)"])
 
@@ -90,11 +92,10 @@ class Bundle:
 
     def _present(self, kube: Kube) -> None:
         records, record = self._record(kube)
-        applier = Applier(kube, self.outcome, records)
-        applier.apply(self._inputs(), record)
+        wanted = apply(kube, self._inputs(), record, records, self.outcome)
         if not self._options.prune or self.outcome.failures:
             return
-        stale = [entry for entry in record.entries.values() if entry.key not in applier.wanted]
+        stale = [entry for entry in record.entries.values() if entry.key not in wanted]
         gone = Deleter(kube, self.outcome, "pruned").delete(stale, asked_by_name=False)
         if records and gone and not self._options.check:
             for key in gone:
@@ -134,11 +135,11 @@ class Bundle:
         """Entries of the objects that were given. A kind that the cluster does not have is gone already."""
         entries: dict[Any, Entry] = {}
         problems = []
-        for manifest in self._inputs().manifests():
-            resource = kube.resources.find(manifest.api_version, manifest.kind)
+        for given in self._inputs().manifests():
+            resource = kube.resources.find(given.api_version, given.kind)
             if resource is None:
                 continue
-            manifest.namespace = (manifest.namespace or self._options.namespace) if resource.namespaced else ""
+            manifest = with_namespace(given, resource, self._options.namespace)
             if resource.namespaced and not manifest.namespace:
                 problems.append(f"{manifest.where}: {manifest.key} has no namespace; set it, or the option namespace")
             entries[manifest.key] = entry_of(manifest.key, resource)
@@ -158,6 +159,8 @@ def _check_params(params: Mapping[str, Any]) -> None:
         problems.append("field_manager: give it 1 to 128 printable characters")
     if params["timeout"] <= 0:
         problems.append("timeout: give a number of seconds greater than 0")
+    if params["controller_grace"] < 0:
+        problems.append("controller_grace: give a number of seconds, or 0 never to look at controllers")
     if params["namespace"] and params["override_namespace"]:
         problems.append("namespace and override_namespace exclude each other; set one")
     problems += [
@@ -169,11 +172,11 @@ def _check_params(params: Mapping[str, Any]) -> None:
         raise InputError(problems)
 
 
-def _sources(params: Mapping[str, Any]) -> list[Source]:
+def _sources(params: Mapping[str, Any]) -> list[ManifestSource]:
     try:
         sealed = json.loads(params["sealed"] or "{}")
         files = [
-            Source(name, base64.b64decode(text)) if text is not None else file_sources([name])[0]
+            ManifestSource(name, base64.b64decode(text)) if text is not None else file_sources([name])[0]
             for name, text in sealed.get("files") or []
         ]
     except (TypeError, ValueError) as error:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fields that `kubectl apply` without --server-side has set: whose they become, and which of them a manifest lacks.
+"""Fields that ``kubectl apply`` without --server-side has set: whose they become, and which of them a manifest lacks.
 
 Such an apply owns its fields as an Update, and notes what it sent in an annotation. A server-side apply of another
-manager leaves them alone for ever, also those that the new manifest dropped. `kubectl apply --server-side` therefore
+manager leaves them alone for ever, also those that the new manifest dropped. ``kubectl apply --server-side`` therefore
 makes them its own first (k8s.io/client-go/util/csaupgrade); so does this module where it may take fields over.
 """
 
@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import LAST_APPLIED
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import (
     MISSING,
     drop_field,
@@ -35,10 +35,10 @@ def has_client_fields(metadata: Mapping[str, Any]) -> bool:
     return any(_is_client(entry) for entry in metadata.get("managedFields") or [])
 
 
-def taken_over(metadata: Mapping[str, Any], manager: str, left: Sequence[str]) -> list[dict[str, Any]] | None:
-    """The `managedFields` with `manager` as the owner of what client-side applies own; None when that is nothing.
+def taken_over(metadata: Mapping[str, Any], manager: str, ignored: Sequence[str]) -> list[dict[str, Any]] | None:
+    """The ``managedFields`` with ``manager`` as the owner of what client-side applies own; None when that is nothing.
 
-    The fields in `left` get no owner: whoever changes them keeps them.
+    The fields in ``ignored`` get no owner: whoever changes them keeps them.
     """
     entries = metadata.get("managedFields") or []
     theirs = [entry for entry in entries if _is_client(entry)]
@@ -46,37 +46,37 @@ def taken_over(metadata: Mapping[str, Any], manager: str, left: Sequence[str]) -
         return None
     ours = next((entry for entry in entries if is_applied_by(entry, manager)), None)
     fields = copy.deepcopy((ours or {}).get("fieldsV1") or {})
-    unite(fields, _client_fields(metadata, left))
+    unite(fields, _client_fields(metadata, ignored))
     merged = {**(ours or theirs[0]), "manager": manager, "operation": "Apply", "fieldsV1": fields}
     return [merged, *(entry for entry in entries if entry is not ours and entry not in theirs)]
 
 
-def leftovers(live: Mapping[str, Any], manager: str, left: Sequence[str] = ()) -> list[str]:
-    """The paths of the fields that a client-side apply set in `live` and that `manager` does not own."""
+def leftovers(live: Mapping[str, Any], manager: str, ignored: Sequence[str] = ()) -> list[str]:
+    """The paths of the fields that a client-side apply set in ``live`` and that ``manager`` does not own."""
     metadata = live["metadata"]
-    extra = _minus(_written(metadata, left), owned_fields(metadata, manager) or {})
+    extra = _minus(_written(metadata, ignored), owned_fields(metadata, manager) or {})
     return [path for path in _paths(extra) if LAST_APPLIED not in path]
 
 
 def without_client_fields(
-    answer: Mapping[str, Any], metadata: Mapping[str, Any], left: Sequence[str]
+    answer: Mapping[str, Any], metadata: Mapping[str, Any], ignored: Sequence[str]
 ) -> dict[str, Any]:
     """The answer to a dry run as it would be if the fields had been taken over before, but for defaults.
 
-    `metadata` is that of the object as it is. A dry run cannot follow on another one, so this is worked out here.
+    ``metadata`` is that of the object as it is. A dry run cannot follow on another one, so this is worked out here.
     """
     rest = [entry for entry in answer["metadata"].get("managedFields") or [] if not _is_client(entry)]
     kept: Fields = {}
     for entry in rest:
         unite(kept, entry.get("fieldsV1") or {})
     result = copy.deepcopy(dict(answer))
-    _remove(result, _minus(_client_fields(metadata, left), kept))
+    _remove(result, _minus(_client_fields(metadata, ignored), kept))
     result["metadata"]["managedFields"] = rest
     return result
 
 
 def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7396) that makes `after` of `before`."""
+    """The JSON merge patch (RFC 7396) that makes ``after`` of ``before``."""
     patch: dict[str, Any] = dict.fromkeys(name for name in before if name not in after)
     for name, value in after.items():
         known = before.get(name)
@@ -95,19 +95,19 @@ def _is_client(entry: Mapping[str, Any]) -> bool:
     return entry.get("manager") == _KUBECTL or f"f:{LAST_APPLIED}" in annotations
 
 
-def _client_fields(metadata: Mapping[str, Any], left: Sequence[str]) -> Fields:
+def _client_fields(metadata: Mapping[str, Any], ignored: Sequence[str]) -> Fields:
     fields: Fields = {}
     for entry in metadata.get("managedFields") or []:
         if _is_client(entry):
             unite(fields, entry.get("fieldsV1") or {})
-    for path in left:
+    for path in ignored:
         fields = drop_field(fields, path)
     return fields
 
 
-def _written(metadata: Mapping[str, Any], left: Sequence[str]) -> Fields:
+def _written(metadata: Mapping[str, Any], ignored: Sequence[str]) -> Fields:
     """What a client-side apply owns and has sent: not the defaults that the server put in, which it owns as well."""
-    fields = _client_fields(metadata, left)
+    fields = _client_fields(metadata, ignored)
     try:
         sent = json.loads((metadata.get("annotations") or {})[LAST_APPLIED])
     except (KeyError, ValueError):
@@ -138,7 +138,7 @@ def _where(value: Any, name: str) -> Any:
 
 
 def _index(items: Any, name: str) -> int | None:
-    """The index of a list's item that the set names by its keys (`k:`), its value (`v:`) or its index (`i:`)."""
+    """The index of a list's item that the set names by its keys (``k:``), its value (``v:``) or its index (``i:``)."""
     if not isinstance(items, list):
         return None
     mark, _colon, rest = name.partition(":")
@@ -156,7 +156,7 @@ def _fits(item: Any, wanted: Any, mark: str) -> bool:
 
 
 def _minus(fields: Mapping[str, Any], known: Mapping[str, Any]) -> Fields:
-    """The part of the set that is not in `known`, where a leaf stands for all that is below it."""
+    """The part of the set that is not in ``known``, where a leaf stands for all that is below it."""
     result: Fields = {}
     for name, below in fields.items():
         if name not in known:

@@ -26,7 +26,7 @@ def plain(value: Any, where: str) -> Any:
     """The value with plain dicts, lists and strings: without Ansible's tagged, lazy or vaulted ones.
 
     What Ansible's YAML reader takes for something that JSON does not have (PyYAML: YAML 1.1) keeps its text where there
-    is but one way to write it. `where` names the value in errors. Raises InputError with all problems.
+    is but one way to write it. ``where`` names the value in errors. Raises InputError with all problems.
     """
     reader = _Reader()
     result = reader.read(value, where)

@@ -6,23 +6,34 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import persist
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, KubeError, ResourceType
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key
-from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import explain, worth_retrying
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ObjectKey
+from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import explain
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import in_parallel
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import Metadata, get, look
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline, attempts
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import (
+    Metadata,
+    get_object,
+    live_objects,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.order import removal_wave
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import Options, Outcome
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import ApplyOptions, ApplyOutcome
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import owned_fields
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.record import Entry
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.stuck import (
+    StuckObjects,
+    conditions_of,
+    finalizers_of,
+)
 
-_POLL_FIRST = 0.05
-_POLL_MOST = 1.0
+# Pauses in seconds.
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
 # Why check mode cannot tell whether they go.
 _MAY_STAY = "whether objects go", "finalizers may hold them"
 
@@ -30,19 +41,19 @@ _MAY_STAY = "whether objects go", "finalizers may hold them"
 class Deleter:
     """Deletes objects wave by wave and waits for each wave."""
 
-    def __init__(self, kube: Kube, outcome: Outcome, action: str = "deleted") -> None:
+    def __init__(self, kube: Kube, outcome: ApplyOutcome, action: str = "deleted") -> None:
         self._kube = kube
         self._outcome = outcome
-        self._options: Options = outcome.options
+        self._options: ApplyOptions = outcome.options
         self._action = action
 
-    def delete(self, entries: Iterable[Entry], *, asked_by_name: bool) -> list[Key]:
+    def delete(self, entries: Iterable[Entry], *, asked_by_name: bool) -> list[ObjectKey]:
         """Delete the objects of the entries and return the keys that exist no more, or never did.
 
-        `asked_by_name`: the user named the objects, so that it does not matter who made them. Otherwise only what we
+        ``asked_by_name``: the user named the objects, so that it does not matter who made them. Otherwise only what we
         made is deleted: the recorded uid, or an object whose fields our field manager owns.
         """
-        gone: list[Key] = []
+        gone: list[ObjectKey] = []
         waves: dict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             if entry.kind in self._options.keep_kinds:
@@ -55,8 +66,8 @@ class Deleter:
                 break
         return gone
 
-    def _delete_wave(self, entries: list[Entry], *, asked_by_name: bool) -> list[Key]:
-        live = look(self._kube, {entry.key: entry.resource for entry in entries})
+    def _delete_wave(self, entries: list[Entry], *, asked_by_name: bool) -> list[ObjectKey]:
+        live = live_objects(self._kube, {entry.key: entry.resource for entry in entries})
         ours = [
             entry for entry in entries if entry.key in live and (asked_by_name or self._is_ours(entry, live[entry.key]))
         ]
@@ -73,13 +84,15 @@ class Deleter:
     def _is_ours(self, entry: Entry, metadata: Metadata) -> bool:
         return metadata["uid"] == entry.uid or owned_fields(metadata, self._options.manager) is not None
 
-    def _bodies(self, entries: list[Entry]) -> dict[Key, Any]:
+    def _bodies(self, entries: list[Entry]) -> dict[ObjectKey, Any]:
         if not self._options.diff:
             return {}
-        answers = in_parallel(lambda entry: get(self._kube, entry.resource, entry.key), entries)
+        answers = in_parallel(lambda entry: get_object(self._kube, entry.resource, entry.key), entries)
         return {entry.key: answer.result() for entry, answer in answers}
 
-    def _send(self, entries: list[Entry], live: Mapping[Key, Metadata], before: Mapping[Key, Any]) -> list[Entry]:
+    def _send(
+        self, entries: list[Entry], live: Mapping[ObjectKey, Metadata], before: Mapping[ObjectKey, Any]
+    ) -> list[Entry]:
         deleted = []
         answers = in_parallel(lambda entry: self._delete_one(entry.resource, entry.key, live[entry.key]), entries)
         for entry, answer in answers:
@@ -93,7 +106,7 @@ class Deleter:
                 self._outcome.note(entry.key, entry.api_version, self._action, before.get(entry.key))
         return deleted
 
-    def _delete_one(self, resource: ResourceType, key: Key, metadata: Metadata) -> bool:
+    def _delete_one(self, resource: ResourceType, key: ObjectKey, metadata: Metadata) -> bool:
         """Whether this call asked for the deletion: an object may be on its way out already."""
         if metadata.get("deletionTimestamp"):
             return False
@@ -104,52 +117,49 @@ class Deleter:
             # Not an object of the same name that somebody made in the meantime.
             "preconditions": {"uid": metadata["uid"]},
         }
-        deadline = time.monotonic() + self._options.timeout
-        pause = _POLL_FIRST
-        while True:
+
+        def send() -> bool:
             try:
                 self._kube.request("DELETE", resource.path(key.namespace, key.name), body=body)
-            except KubeError as error:
-                if isinstance(error, ApiError) and error.status in (404, 409):
-                    return error.status == 409
-                if not worth_retrying(error) or time.monotonic() > deadline:
+            except ApiError as error:
+                if error.status not in (404, 409):
                     raise
-                time.sleep(pause)
-                pause = min(2 * pause, _POLL_MOST)
-            else:
-                return True
+                return error.status == 409
+            return True
 
-    def _wait(self, entries: list[Entry]) -> list[Key]:
-        """Wait until the objects are gone and return the keys of those that are. The others become failures."""
+        deadline = Deadline(self._options.timeout)
+        return persist(send, deadline, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
+
+    def _wait(self, entries: list[Entry]) -> list[ObjectKey]:
+        """Wait until the objects are gone and return the keys of those that are. The others become failures.
+
+        That an object will not go, because the controller that it waits for does not run, is found out before the
+        time is up.
+        """
         waiting = {entry.key: entry for entry in entries}
-        deadline = time.monotonic() + self._options.timeout
-        pause = _POLL_FIRST
-        gone: list[Key] = []
-        while waiting:
-            live = look(self._kube, {key: entry.resource for key, entry in waiting.items()})
+        gone: list[ObjectKey] = []
+        stuck = StuckObjects(self._kube, self._options.controller_grace)
+        for _turn in attempts(self._options.timeout if waiting else 0, _FIRST_PAUSE, _LONGEST_PAUSE):
+            live = live_objects(self._kube, {key: entry.resource for key, entry in waiting.items()})
             # An object without a deletion time is another one, made since by somebody else.
-            left = {key for key, metadata in live.items() if metadata.get("deletionTimestamp")}
-            gone += [key for key in waiting if key not in left]
-            waiting = {key: entry for key, entry in waiting.items() if key in left}
-            if not waiting or time.monotonic() > deadline:
+            leaving = {key for key, metadata in live.items() if metadata.get("deletionTimestamp")}
+            gone += [key for key in waiting if key not in leaving]
+            waiting = {key: entry for key, entry in waiting.items() if key in leaving}
+            for key, why in stuck.hopeless(waiting).items():
+                self._outcome.fail(key, "", why)
+                del waiting[key]
+            if not waiting:
                 break
-            time.sleep(pause)
-            pause = min(2 * pause, _POLL_MOST)
         for key, entry in waiting.items():
             self._outcome.fail(key, "", self._stuck(entry))
         return gone
 
     def _stuck(self, entry: Entry) -> str:
-        live = get(self._kube, entry.resource, entry.key) or {}
-        finalizers = (live.get("metadata") or {}).get("finalizers") or (live.get("spec") or {}).get("finalizers") or []
-        conditions = [
-            str(condition.get("message"))
-            for condition in (live.get("status") or {}).get("conditions") or []
-            if entry.kind == "Namespace" and condition.get("status") == "True" and condition.get("message")
-        ]
+        live = get_object(self._kube, entry.resource, entry.key)
+        finalizers = finalizers_of(live) if live else []
         text = f"still not gone after {self._options.timeout:g} s"
         if finalizers:
             text += (
                 f"; it waits for the finalizers {', '.join(finalizers)}: is the controller that removes them running?"
             )
-        return text + "".join(f" {condition}" for condition in conditions)
+        return text + "".join(f" {said}" for said in (conditions_of(live) if live else []))

@@ -11,8 +11,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ObjectKey
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import LAST_APPLIED
 
 # Where PyYAML is missing the module says so before it comes here.
 with contextlib.suppress(ImportError):
@@ -41,8 +41,8 @@ def managers(live: Mapping[str, Any] | None) -> list[str]:
     return sorted({str(entry.get("manager")) for entry in entries if entry.get("operation") == "Apply"})
 
 
-def difference(key: Key, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, str]:
-    """One entry of the `diff` return value: YAML before and after, with a header, Secrets' values hidden."""
+def difference(key: ObjectKey, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, str]:
+    """One entry of the ``diff`` return value: YAML before and after, with a header, Secrets' values hidden."""
     old, new = redact_pair(content(before), content(after))
     if old == new and before is not None and after is not None:
         # Only ownership changed: that is what there is to show.
@@ -82,7 +82,7 @@ def _text(item: Mapping[str, Any]) -> str:
 
 
 def _differing(one: Any, other: Any) -> Any:
-    """What of `one` is not the same in `other`; lists as mappings of index to item."""
+    """What of ``one`` is not the same in ``other``; lists as mappings of index to item."""
     if isinstance(one, list) and isinstance(other, list):
         one, other = dict(enumerate(one)), dict(enumerate(other))
     if not (isinstance(one, dict) and isinstance(other, dict)):

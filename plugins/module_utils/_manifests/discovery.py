@@ -6,48 +6,78 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, ResourceType
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError, Key, Manifest
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import get, look
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import Options
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError, Manifest, ObjectKey
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import (
+    Metadata,
+    get_object,
+    live_objects,
+)
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import ApplyOptions
 
 _NAMESPACES = ResourceType("v1", "Namespace", "namespaces", namespaced=False)
-_POLL_FIRST = 0.02
-_POLL_MOST = 0.25
+# Pauses in seconds.
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.25
 
 
-def resolve(
-    kube: Kube, manifests: list[Manifest], options: Options, new_types: set[tuple[str, str]]
-) -> dict[Key, ResourceType]:
-    """The resource of every manifest; sets or clears the manifests' namespaces as their kinds need.
+@dataclass(frozen=True)
+class Resolved:
+    """The bundle's manifests, with namespaces only where their kinds have them, and the resource of each.
 
-    Kinds that the cluster does not serve yet are taken from the bundle's own CRDs; they are added to `new_types`. In
-    check mode a kind that nobody knows yet is guessed: an earlier task may be going to install it. Raises InputError.
+    ``new_types`` are the kinds (``apiVersion``, ``kind``) that the cluster does not serve yet.
+    """
+
+    manifests: Sequence[Manifest]
+    resources: Mapping[ObjectKey, ResourceType]
+    new_types: Set[tuple[str, str]]
+
+    def is_new_kind(self, manifest: Manifest) -> bool:
+        """Whether the cluster did not serve the manifest's kind before this run."""
+        return (manifest.api_version, manifest.kind) in self.new_types
+
+
+def resolve(kube: Kube, manifests: Sequence[Manifest], options: ApplyOptions) -> Resolved:
+    """Find the resource of every manifest.
+
+    Kinds that the cluster does not serve yet are taken from the bundle's own CRDs. In check mode a kind that nobody
+    knows yet is guessed: an earlier task may be going to install it.
+
+    :raises InputError: with all problems: a kind is unknown, a namespace is missing, or an object is there twice.
     """
     bundled = {(item.api_version, item.kind): item for manifest in manifests for item in manifest.crd_types}
-    resources: dict[Key, ResourceType] = {}
+    resources: dict[ObjectKey, ResourceType] = {}
+    placed: dict[ObjectKey, Manifest] = {}
+    new_types: set[tuple[str, str]] = set()
     problems: list[str] = []
-    sources: dict[Key, str] = {}
-    for manifest in manifests:
-        name = (manifest.api_version, manifest.kind)
+    for given in manifests:
+        name = (given.api_version, given.kind)
         resource = kube.resources.find(*name)
         if resource is None:
             new_types.add(name)
-            resource = bundled.get(name) or (_guess(manifest, options) if options.check else None)
-        problem = _unknown(manifest) if resource is None else _set_namespace(manifest, resource, options)
-        if problem or resource is None:
+            resource = bundled.get(name) or (_guess(given, options) if options.check else None)
+        if resource is None:
+            problems.append(_unknown(given))
+            continue
+        manifest = with_namespace(given, resource, options.namespace)
+        problem = _problem(manifest, resource, placed.get(manifest.key))
+        if problem:
             problems.append(problem)
-        elif manifest.key in resources:
-            problems.append(f"{manifest.where}: {manifest.key} is already in {sources[manifest.key]}; keep one of them")
         else:
-            resources[manifest.key] = resource
-            sources[manifest.key] = manifest.where
+            placed[manifest.key], resources[manifest.key] = manifest, resource
     if problems:
         raise InputError(problems)
-    return resources
+    return Resolved(list(placed.values()), resources, new_types)
+
+
+def with_namespace(manifest: Manifest, resource: ResourceType, default: str) -> Manifest:
+    """The manifest with the namespace that its kind needs: none, its own, or the default."""
+    namespace = (manifest.namespace or default) if resource.namespaced else ""
+    return replace(manifest, namespace=namespace)
 
 
 def _unknown(manifest: Manifest) -> str:
@@ -57,70 +87,55 @@ def _unknown(manifest: Manifest) -> str:
     )
 
 
-def _guess(manifest: Manifest, options: Options) -> ResourceType:
+def _guess(manifest: Manifest, options: ApplyOptions) -> ResourceType:
     namespaced = bool(manifest.namespace or options.namespace)
     return ResourceType(manifest.api_version, manifest.kind, manifest.kind.lower() + "s", namespaced)
 
 
-def _set_namespace(manifest: Manifest, resource: ResourceType, options: Options) -> str:
-    if not resource.namespaced:
-        manifest.namespace = ""
-    elif not manifest.namespace:
-        manifest.namespace = options.namespace
+def _problem(manifest: Manifest, resource: ResourceType, same: Manifest | None) -> str:
     if resource.namespaced and not manifest.namespace:
         return (
             f"{manifest.where}: {manifest.kind} {manifest.name} has no namespace and none is guessed; set"
             " metadata.namespace, or the option namespace"
         )
+    if same is not None:
+        return f"{manifest.where}: {manifest.key} is already in {same.where}; keep one of them"
     return ""
 
 
-def missing_namespaces(kube: Kube, manifests: list[Manifest]) -> set[str]:
-    """Namespaces that the manifests need and neither the cluster nor the bundle has. Empty if they cannot be read."""
-    made = {manifest.name for manifest in manifests if manifest.kind == "Namespace" and not manifest.group}
-    return absent_namespaces(kube, {manifest.namespace for manifest in manifests if manifest.namespace} - made)
-
-
-def absent_namespaces(kube: Kube, names: set[str]) -> set[str]:
-    """Those namespaces that the cluster does not have. Empty if they cannot be read."""
-    wanted = {Key("", "Namespace", "", name): _NAMESPACES for name in names}
+def live_namespaces(kube: Kube, names: Set[str]) -> dict[ObjectKey, Metadata] | None:
+    """The metadata of those namespaces that exist; None when they may not be read."""
     try:
-        found = look(kube, wanted)
+        return live_objects(kube, {ObjectKey("", "Namespace", "", name): _NAMESPACES for name in names})
     except ApiError as error:
         if error.status == 403:
-            return set()
+            return None
         raise
-    return names - {key.name for key in found}
 
 
-def wait_served(kube: Kube, manifests: list[Manifest], timeout: float) -> Iterator[tuple[Manifest, str]]:
+def wait_served(kube: Kube, manifests: Sequence[Manifest], timeout: float) -> Iterator[tuple[Manifest, str]]:
     """Wait until the API server serves what the CRDs among the manifests define; yield those that it does not.
 
     Discovery names a kind from the moment that its CRD is Established. To ask for objects of the kind instead would
     make the server build its storage at once, which takes it longer than everything else here.
     """
-    deadline = time.monotonic() + timeout
-    pause = _POLL_FIRST
-    while True:
+    waiting: list[Manifest] = []
+    for _turn in attempts(timeout, _FIRST_PAUSE, _LONGEST_PAUSE):
         kube.resources.refresh()
-        waiting = [manifest for manifest in manifests if not _served(kube, manifest)]
+        waiting = [manifest for manifest in manifests if not _is_served(kube, manifest)]
         if not waiting:
             return
-        if time.monotonic() > deadline:
-            break
-        time.sleep(pause)
-        pause = min(2 * pause, _POLL_MOST)
     for manifest in waiting:
         yield manifest, _not_established(kube, manifest)
 
 
-def _served(kube: Kube, manifest: Manifest) -> bool:
+def _is_served(kube: Kube, manifest: Manifest) -> bool:
     return all(kube.resources.find(item.api_version, item.kind) for item in manifest.crd_types)
 
 
 def _not_established(kube: Kube, manifest: Manifest) -> str:
     crd = ResourceType(manifest.api_version, manifest.kind, "customresourcedefinitions", namespaced=False)
-    live = get(kube, crd, manifest.key) or {}
+    live = get_object(kube, crd, manifest.key) or {}
     conditions = (live.get("status") or {}).get("conditions") or []
     false = [f"{item['type']}: {item.get('message')}" for item in conditions if item.get("status") == "False"]
     return f"not Established within the timeout; {'; '.join(false) or 'the API server does not say why'}"

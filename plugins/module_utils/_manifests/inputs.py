@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import (
     InputError,
     Manifest,
-    Source,
+    ManifestSource,
     read_sources,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import dump_json
@@ -25,12 +25,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.transform i
 class Inputs:
     """All sources of a bundle. Reading them is cheap; making manifests of them is put off as long as possible."""
 
-    def __init__(self, sources: Sequence[Source], transformation: Transformation, *, last_wins: bool) -> None:
+    def __init__(self, sources: Sequence[ManifestSource], transformation: Transformation, *, last_wins: bool) -> None:
         self._sources = sources
         self._transformation = transformation
         self._last_wins = last_wins
-        self.salt = transformation.salt
-        digest = hashlib.sha256(self.salt + bytes([last_wins]))
+        self.options_digest = transformation.options_digest
+        digest = hashlib.sha256(self.options_digest + bytes([last_wins]))
         for source in sources:
             digest.update(len(source.data).to_bytes(8, "big") + source.data)
         self.digest = digest.hexdigest()
@@ -47,8 +47,8 @@ class Inputs:
         return manifests
 
 
-def definition_sources(definitions: Any) -> list[Source]:
-    """Sources of the `definitions` option: YAML text, an object, or a list of both. Raises InputError."""
+def definition_sources(definitions: Any) -> list[ManifestSource]:
+    """Sources of the ``definitions`` option: YAML text, an object, or a list of both. Raises InputError."""
     if definitions is None:
         return []
     single = isinstance(definitions, str | Mapping)
@@ -56,7 +56,7 @@ def definition_sources(definitions: Any) -> list[Source]:
     for index, item in enumerate([definitions] if single else definitions):
         name = "definitions" if single else f"definitions[{index}]"
         try:
-            sources.append(Source(name, _definition(item, name)))
+            sources.append(ManifestSource(name, _definition(item, name)))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -71,12 +71,12 @@ def _definition(item: Any, name: str) -> bytes:
     return read.encode() if isinstance(read, str) else dump_json(read)
 
 
-def file_sources(paths: Sequence[str]) -> list[Source]:
+def file_sources(paths: Sequence[str]) -> list[ManifestSource]:
     """Sources of files on this host. Raises InputError with all that cannot be read."""
     sources, problems = [], []
     for path in paths:
         try:
-            sources.append(Source(path, Path(path).read_bytes()))
+            sources.append(ManifestSource(path, Path(path).read_bytes()))
         except OSError as error:
             problems.append(f"files: {path} cannot be read: {error.strerror}")
     if problems:

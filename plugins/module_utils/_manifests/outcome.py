@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options and results that applying and deleting share."""
+"""ApplyOptions and results that applying and deleting share."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import Unchecked, unchecked
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ObjectKey
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.diff import difference
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.transform import matches
 
-# How many failures are told in full; a broken connection fails every object in the same way.
-_TOLD = 20
+# How many failures are shown in full; a broken connection fails every object in the same way.
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Options:
-    """The module's options that matter beyond reading its input. `timeout` is in seconds."""
+class ApplyOptions:
+    """The module's options that matter beyond reading its input; ``timeout`` and ``controller_grace`` in seconds."""
 
     manager: str
     force: bool
@@ -33,19 +33,20 @@ class Options:
     prune: bool
     timeout: float
     wait_deleted: bool
+    controller_grace: float
     check: bool
     diff: bool
 
-    def left(self, kind: str, name: str) -> list[str]:
+    def create_only_fields(self, kind: str, name: str) -> list[str]:
         """The fields of that object that are set when it is made and then left to others."""
         return [path for item in self.create_only if matches(item, kind, name) for path in item["fields"]]
 
 
 @dataclass
-class Outcome:
+class ApplyOutcome:
     """What was done, or would be in check mode."""
 
-    options: Options
+    options: ApplyOptions
     warn: Callable[[str], None]
     objects: list[dict[str, str]] = field(default_factory=list)
     diffs: list[dict[str, str]] = field(default_factory=list)
@@ -61,7 +62,7 @@ class Outcome:
 
     def note(
         self,
-        key: Key,
+        key: ObjectKey,
         api_version: str,
         action: str,
         before: Mapping[str, Any] | None = None,
@@ -90,7 +91,7 @@ class Outcome:
             for (what, why), count in self.unasked.items()
         ]
 
-    def fail(self, key: Key, where: str, error: str) -> None:
+    def fail(self, key: ObjectKey, where: str, error: str) -> None:
         self.failures.append(
             {"kind": key.kind, "namespace": key.namespace, "name": key.name, "source": where, "error": error}
         )
@@ -99,10 +100,10 @@ class Outcome:
         """All failures, one line each, the same error of several objects once."""
         by_error: dict[str, list[str]] = {}
         for item in self.failures:
-            what = str(Key("", item["kind"], item["namespace"], item["name"]))
+            what = str(ObjectKey("", item["kind"], item["namespace"], item["name"]))
             by_error.setdefault(item["error"], []).append(f"{what} ({item['source']})" if item["source"] else what)
         lines = []
         for error, names in by_error.items():
-            more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-            lines.append(f"{', '.join(names[:_TOLD])}{more}: {error}")
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            lines.append(f"{', '.join(names[:_SHOWN])}{more}: {error}")
         return "\n".join(lines)

@@ -4,9 +4,9 @@
 
 """Which fields of a live object are ours, and a digest of their values.
 
-The API server notes in `metadata.managedFields` who owns which field; our entry is the one of our field manager with
-operation Apply. Format of the sets: structured-merge-diff, `f:` field, `k:` list item by its keys, `v:` set value, `i:`
-index, `.` the item itself; an empty set is a leaf.
+The API server notes in ``metadata.managedFields`` who owns which field; our entry is the one of our field manager with
+operation Apply. Format of the sets: structured-merge-diff, ``f:`` field, ``k:`` list item by its keys, ``v:`` set
+value, ``i:`` index, ``.`` the item itself; an empty set is a leaf.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MISSING = "\0missing"
 
 
 def owned_fields(metadata: Mapping[str, Any], manager: str) -> dict[str, Any] | None:
-    """The set of fields that `manager` owns by apply, or None when it owns none."""
+    """The set of fields that ``manager`` owns by apply, or None when it owns none."""
     for entry in metadata.get("managedFields") or []:
         if is_applied_by(entry, manager):
             return dict(entry.get("fieldsV1") or {})
@@ -29,21 +29,22 @@ def owned_fields(metadata: Mapping[str, Any], manager: str) -> dict[str, Any] | 
 
 
 def is_applied_by(entry: Mapping[str, Any], manager: str) -> bool:
-    """Whether that entry of `managedFields` is the one of `manager` by apply."""
+    """Whether that entry of ``managedFields`` is the one of ``manager`` by apply."""
     return entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
 
 
 def metadata_digest(
     metadata: Mapping[str, Any],
     manager: str,
-    left: Sequence[str] = (),
+    ignored: Sequence[str] = (),
     applied: Mapping[str, Any] | None = None,
 ) -> str:
     """Digest of a set of fields and of the values of those in metadata; "" when there is no set.
 
-    The set is `applied`, else what `manager` owns now. `left` are fields (see `drop_field`) that do not count.
+    The set is ``applied``, else what ``manager`` owns now. ``ignored`` are fields (see ``drop_field``) that do not
+    count.
     """
-    fields = _fields(metadata, manager, left, applied)
+    fields = _fields(metadata, manager, ignored, applied)
     if fields is None:
         return ""
     below = {name: value for name, value in fields.items() if name == "f:metadata"}
@@ -51,21 +52,23 @@ def metadata_digest(
 
 
 def body_digest(
-    live: Mapping[str, Any], manager: str, left: Sequence[str] = (), applied: Mapping[str, Any] | None = None
+    live: Mapping[str, Any], manager: str, ignored: Sequence[str] = (), applied: Mapping[str, Any] | None = None
 ) -> str:
-    """Digest of the values of a set's fields outside of metadata; the set as in `metadata_digest`."""
+    """Digest of the values of a set's fields outside of metadata; the set as in ``metadata_digest``."""
     metadata = live.get("metadata") or {}
-    fields = _fields(metadata, manager, left, applied)
+    fields = _fields(metadata, manager, ignored, applied)
     if fields is None:
         return ""
     below = {name: value for name, value in fields.items() if name != "f:metadata"}
     return _digest(_items(below, live, _others(metadata, manager)))
 
 
-def gained(metadata: Mapping[str, Any], manager: str, left: Sequence[str], applied: Mapping[str, Any] | None) -> bool:
-    """Whether we own a field now that is not in the set `applied`: somebody applied more under our name."""
-    now = _fields(metadata, manager, left, None)
-    then = _fields(metadata, manager, left, applied)
+def owns_more(
+    metadata: Mapping[str, Any], manager: str, ignored: Sequence[str], applied: Mapping[str, Any] | None
+) -> bool:
+    """Whether we own a field now that is not in the set ``applied``: somebody applied more under our name."""
+    now = _fields(metadata, manager, ignored, None)
+    then = _fields(metadata, manager, ignored, applied)
     return _exceeds(now or {}, then or {})
 
 
@@ -74,18 +77,18 @@ def _exceeds(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
 
 
 def owns_field(metadata: Mapping[str, Any], manager: str, path: str) -> bool:
-    """Whether we own that field (in any item, where the path holds `[*]`)."""
+    """Whether we own that field (in any item, where the path holds ``[*]``)."""
     fields = owned_fields(metadata, manager)
     return fields is not None and _digest(fields) != _digest(drop_field(fields, path))
 
 
 def drop_field(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The set without the field at `path`, such as `webhooks[*].failurePolicy`."""
+    """The set without the field at ``path``, such as ``webhooks[*].failurePolicy``."""
     return _drop(fields, path_parts(path))
 
 
 def path_parts(path: str) -> list[str]:
-    """`a.b[*].c` as `["a", "b", "*", "c"]`."""
+    """``a.b[*].c`` as ``["a", "b", "*", "c"]``."""
     return [part for part in path.replace("[*]", ".*").split(".") if part]
 
 
@@ -98,18 +101,18 @@ def _drop(fields: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
         if any(field != "." for field in rest):
             result[name] = rest
         else:
-            # Not left behind empty: an empty set is a leaf, which stands for the whole value.
+            # Not ignored behind empty: an empty set is a leaf, which stands for the whole value.
             del result[name]
     return result
 
 
 def _fields(
-    metadata: Mapping[str, Any], manager: str, left: Sequence[str], applied: Mapping[str, Any] | None
+    metadata: Mapping[str, Any], manager: str, ignored: Sequence[str], applied: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
     fields = owned_fields(metadata, manager) if applied is None else dict(applied)
     if fields is not None:
         # A schema's default for status is ours for the moment between our apply and the controller's first write.
-        for path in ("status", *left):
+        for path in ("status", *ignored):
             fields = drop_field(fields, path)
     return fields
 
@@ -124,7 +127,7 @@ def _others(metadata: Mapping[str, Any], manager: str) -> dict[str, Any]:
 
 
 def unite(union: dict[str, Any], fields: Mapping[str, Any]) -> None:
-    """Add the set `fields` to the set `union`, in place."""
+    """Add the set ``fields`` to the set ``union``, in place."""
     for name, below in fields.items():
         if name in union and bool(union[name]) != bool(below):
             # One of the two is a leaf, which the other says by a point.
@@ -135,7 +138,7 @@ def unite(union: dict[str, Any], fields: Mapping[str, Any]) -> None:
 def _values(fields: Mapping[str, Any], value: Any, others: Mapping[str, Any]) -> Any:
     """The value cut down to the set. A leaf takes all of it, but what others own below.
 
-    Others own something below a leaf of ours where we applied an empty mapping (`annotations: {}`): what they put
+    Others own something below a leaf of ours where we applied an empty mapping (``annotations: {}``): what they put
     into it is not ours.
     """
     if all(name == "." for name in fields):

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import (
-    APPLY_YAML,
+from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import (
     JSON_PATCH,
     MERGE_PATCH,
-    ApiError,
-    Kube,
-    KubeError,
-    ResourceType,
+    persist,
+    server_side_apply,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, KubeError, ResourceType
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import webhook_trouble, worth_retrying
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._kube.undeclared import drop_path, undeclared_fields
 from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import dump_json
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.client_side import (
@@ -33,12 +31,10 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.client_side
     without_client_fields,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.diff import content
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import get
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import Options
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import get_object
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import ApplyOptions
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import owns_field, path_parts
 
-_PAUSE_FIRST = 0.1
-_PAUSE_MOST = 3.0
 # How many fields a warning names.
 _SHOWN = 10
 _VALIDATION = {"strict": "Strict", "warn": "Warn", "ignore": "Ignore"}
@@ -47,23 +43,23 @@ _VALIDATION = {"strict": "Strict", "warn": "Warn", "ignore": "Ignore"}
 class Patcher:
     """Applies manifests. All methods may be called from several threads."""
 
-    def __init__(self, kube: Kube, options: Options) -> None:
-        self._kube = kube
-        self._options = options
+    def __init__(self, kube: Kube, options: ApplyOptions) -> None:
+        self.kube = kube
+        self.options = options
         self.warnings: set[str] = set()
 
     def apply(
-        self, manifest: Manifest, resource: ResourceType, live: Any, deadline: float, *, new_kind: bool = False
+        self, manifest: Manifest, resource: ResourceType, live: Any, deadline: Deadline, *, new_kind: bool = False
     ) -> dict[str, Any]:
-        """Apply one object and return it as it is then. Raises the last error when `deadline` (monotonic) has come.
+        """Apply one object and return it as it is then. Raises the last error when the time is up.
 
-        `live` is the object as it is, None when there is none. Where fields may be taken over, those of a client-side
+        ``live`` is the object as it is, None when there is none. Where fields may be taken over, those of a client-side
         apply are, so that the ones that the manifest lacks are removed; else a warning names them.
         """
         taken = self._take_over(manifest, resource, live, deadline)
         payload = self._payload(manifest, taken, unpinned=taken is not live)
         again = partial(worth_retrying, new_kind=new_kind, pinned=bool(manifest.pins))
-        answer: dict[str, Any] = _persist(lambda: self._send(manifest, resource, payload), again, deadline)
+        answer: dict[str, Any] = persist(lambda: self._send(manifest, resource, payload), deadline, again)
         self._warn_of_leftovers(manifest, answer)
         return answer
 
@@ -71,13 +67,13 @@ class Patcher:
         """The object as it would be after an apply."""
         entries = self._taken_over(manifest, live)
         if entries is None:
-            answer = self._send(manifest, resource, self._payload(manifest, live), dryRun="All")
+            answer = self._send(manifest, resource, self._payload(manifest, live), dry_run=True)
             self._warn_of_leftovers(manifest, answer)
             return answer
         seen = {**live, "metadata": {**live["metadata"], "managedFields": entries}}
-        answer = self._send(manifest, resource, self._payload(manifest, seen), dryRun="All")
-        left = self._options.left(manifest.kind, manifest.name)
-        wanted = without_client_fields(answer, live["metadata"], left)
+        answer = self._send(manifest, resource, self._payload(manifest, seen), dry_run=True)
+        ignored = self.options.create_only_fields(manifest.kind, manifest.name)
+        wanted = without_client_fields(answer, live["metadata"], ignored)
         return self._with_defaults(manifest, resource, live, wanted)
 
     def _with_defaults(self, manifest: Manifest, resource: ResourceType, live: Any, wanted: Any) -> dict[str, Any]:
@@ -85,13 +81,13 @@ class Patcher:
         before, after = content(live), content(wanted)
         patch = json.dumps(merge_patch(before, after)).encode()
         path = resource.path(manifest.namespace, manifest.name)
-        query = {"fieldManager": self._options.manager, "dryRun": "All"}
-        answer: dict[str, Any] = self._kube.request("PATCH", path, query=query, body=patch, content_type=MERGE_PATCH)
+        query = {"fieldManager": self.options.manager, "dryRun": "All"}
+        answer: dict[str, Any] = self.kube.request("PATCH", path, query=query, body=patch, content_type=MERGE_PATCH)
         answer["metadata"]["managedFields"] = wanted["metadata"]["managedFields"]
         return answer
 
-    def _take_over(self, manifest: Manifest, resource: ResourceType, live: Any, deadline: float) -> Any:
-        """Become the owner of what client-side applies own; returns the object as it is then, `live` if it is nothing.
+    def _take_over(self, manifest: Manifest, resource: ResourceType, live: Any, deadline: Deadline) -> Any:
+        """Become the owner of what client-side applies own; returns the object as it is then, ``live`` if nothing is.
 
         The patch is that of UpgradeManagedFieldsPatch in k8s.io/client-go/util/csaupgrade. It is sent when the server
         would take the apply that follows, so that a manifest that it refuses changes no owner.
@@ -104,36 +100,36 @@ class Patcher:
             self._try_apply(manifest, resource, live, deadline)
             changes = {"managedFields": entries, "resourceVersion": live["metadata"]["resourceVersion"]}
             patch = [{"op": "replace", "path": f"/metadata/{name}", "value": value} for name, value in changes.items()]
-            send = partial(self._kube.request, "PATCH", path, body=json.dumps(patch).encode(), content_type=JSON_PATCH)
+            send = partial(self.kube.request, "PATCH", path, body=json.dumps(patch).encode(), content_type=JSON_PATCH)
             try:
-                return _persist(send, partial(worth_retrying, pinned=True), deadline)
+                return persist(send, deadline, partial(worth_retrying, pinned=True))
             except ApiError as error:
-                if error.status not in (404, 409) or time.monotonic() > deadline:
+                if error.status not in (404, 409) or deadline.over:
                     raise
-            live = get(self._kube, resource, manifest.key)
+            live = get_object(self.kube, resource, manifest.key)
 
-    def _try_apply(self, manifest: Manifest, resource: ResourceType, live: Any, deadline: float) -> None:
+    def _try_apply(self, manifest: Manifest, resource: ResourceType, live: Any, deadline: Deadline) -> None:
         """Raise the error of the server if it refuses the object; that a webhook cannot be asked is none."""
 
         def again(error: KubeError) -> bool:
             return worth_retrying(error, pinned=True) and not webhook_trouble(error)
 
         try:
-            _persist(lambda: self.dry_run(manifest, resource, live), again, deadline)
+            persist(lambda: self.dry_run(manifest, resource, live), deadline, again)
         except KubeError as error:
             if not webhook_trouble(error):
                 raise
 
     def _taken_over(self, manifest: Manifest, live: Any) -> list[dict[str, Any]] | None:
-        """The `managedFields` to be: None when nothing is to be taken over."""
-        if live is None or not self._options.force:
+        """The ``managedFields`` to be: None when nothing is to be taken over."""
+        if live is None or not self.options.force:
             return None
-        left = self._options.left(manifest.kind, manifest.name)
-        return taken_over(live["metadata"], self._options.manager, left)
+        ignored = self.options.create_only_fields(manifest.kind, manifest.name)
+        return taken_over(live["metadata"], self.options.manager, ignored)
 
     def _warn_of_leftovers(self, manifest: Manifest, answer: Mapping[str, Any]) -> None:
-        left = self._options.left(manifest.kind, manifest.name)
-        paths = [] if self._options.force else leftovers(answer, self._options.manager, left)
+        ignored = self.options.create_only_fields(manifest.kind, manifest.name)
+        paths = [] if self.options.force else leftovers(answer, self.options.manager, ignored)
         if not paths:
             return
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
@@ -143,44 +139,45 @@ class Patcher:
             " and remove these, or put them into the manifest"
         )
 
-    def _send(self, manifest: Manifest, resource: ResourceType, payload: bytes, **query: str) -> dict[str, Any]:
+    def _send(
+        self, manifest: Manifest, resource: ResourceType, payload: bytes, *, dry_run: bool = False
+    ) -> dict[str, Any]:
         try:
-            return self._patch(manifest, resource, payload, **query)
+            return self._patch(manifest, resource, payload, dry_run=dry_run)
         except ApiError as error:
             unknown = undeclared_fields(error.message)
-            if not unknown or self._options.validate == "strict":
+            if not unknown or self.options.validate == "strict":
                 raise
-            return self._patch(manifest, resource, self._without(manifest, payload, unknown), **query)
+            return self._patch(manifest, resource, self._without(manifest, payload, unknown), dry_run=dry_run)
 
     def _without(self, manifest: Manifest, payload: bytes, unknown: list[str]) -> bytes:
         body = json.loads(payload)
         dropped = [path for path in unknown if drop_path(body, path)]
-        if self._options.validate == "warn":
+        if self.options.validate == "warn":
             self.warnings.update(f"{manifest.key}: left out {path}: this kind has no such field" for path in dropped)
         return dump_json(body)
 
-    def _patch(self, manifest: Manifest, resource: ResourceType, payload: bytes, **query: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._kube.request(
-            "PATCH",
+    def _patch(
+        self, manifest: Manifest, resource: ResourceType, payload: bytes, *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        answer: dict[str, Any] = server_side_apply(
+            self.kube.request,
             resource.path(manifest.namespace, manifest.name),
-            query={
-                "fieldManager": self._options.manager,
-                "force": "true" if self._options.force else "false",
-                "fieldValidation": _VALIDATION[self._options.validate],
-                **query,
-            },
-            body=payload,
-            content_type=APPLY_YAML,
+            payload,
+            manager=self.options.manager,
+            force=self.options.force,
+            validation=_VALIDATION[self.options.validate],
+            dry_run=dry_run,
         )
         return answer
 
     def _payload(self, manifest: Manifest, live: Any, *, unpinned: bool = False) -> bytes:
-        """The text to send: without the `create_only` fields that somebody else has taken over since.
+        """The text to send: without the ``create_only`` fields that somebody else has taken over since.
 
-        `unpinned`: without the resourceVersion that the manifest may name, which our own patch has just raised.
+        ``unpinned``: without the resourceVersion that the manifest may name, which our own patch has just raised.
         """
-        left = self._options.left(manifest.kind, manifest.name) if live else []
-        dropped = [path for path in left if not owns_field(live["metadata"], self._options.manager, path)]
+        ignored = self.options.create_only_fields(manifest.kind, manifest.name) if live else []
+        dropped = [path for path in ignored if not owns_field(live["metadata"], self.options.manager, path)]
         if unpinned and manifest.pins:
             dropped.append("metadata.resourceVersion")
         if not dropped:
@@ -189,20 +186,6 @@ class Patcher:
         for path in dropped:
             _remove(body, path_parts(path))
         return dump_json(body)
-
-
-def _persist(send: Callable[[], Any], again: Callable[[KubeError], bool], deadline: float) -> Any:
-    """Send until it succeeds, an error is not to be tried again, or `deadline` (monotonic) has come."""
-    pause = _PAUSE_FIRST
-    while True:
-        try:
-            return send()
-        except KubeError as error:
-            if not again(error) or time.monotonic() + pause > deadline:
-                raise
-            wait = error.retry_after if isinstance(error, ApiError) and error.retry_after else pause
-        time.sleep(min(wait, max(deadline - time.monotonic(), 0)))
-        pause = min(2 * pause, _PAUSE_MOST)
 
 
 def _remove(value: Any, parts: list[str]) -> None:

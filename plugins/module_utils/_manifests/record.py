@@ -4,8 +4,8 @@
 
 """The record of a bundle: what was applied, so that the next run knows what drifted, and later runs what to remove.
 
-One Secret per bundle (a Secret, because a digest of a short password could be guessed from). Its `objects` key holds
-gzipped JSON: `{"format": 1, "input": digest, "objects": [[...], ...]}`, one row for each object.
+One Secret per bundle (a Secret, because a digest of a short password could be guessed from). Its ``objects`` key holds
+gzipped JSON: ``{"format": 1, "input": digest, "objects": [[...], ...]}``, one row for each object.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
@@ -24,11 +24,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.client import (
     KubeError,
     ResourceType,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Key
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ObjectKey
 
 TYPE = "llmops.maas/inventory"
 LABEL = "llmops.maas/bundle"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "llmops.maas"}
+_MANAGER = {"fieldManager": "llmops.maas-record"}
 _FORMAT = 1
 _ATTEMPTS = 5
 _SECRETS = ResourceType("v1", "Secret", "secrets", namespaced=True)
@@ -39,7 +40,7 @@ _PUT_BY_KUBERNETES = {"kube-root-ca.crt", "default", "openshift-service-ca.crt"}
 
 @dataclass
 class Entry:
-    """What is known of one object. `uid` is empty from before it is applied until that has succeeded."""
+    """What is known of one object. ``uid`` is empty from before it is applied until that has succeeded."""
 
     api_version: str
     kind: str
@@ -61,8 +62,8 @@ class Entry:
     """The bundle no longer holds it, but it was not pruned yet."""
 
     @property
-    def key(self) -> Key:
-        return Key(self.api_version.rpartition("/")[0], self.kind, self.namespace, self.name)
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.api_version.rpartition("/")[0], self.kind, self.namespace, self.name)
 
     @property
     def resource(self) -> ResourceType:
@@ -75,9 +76,9 @@ class Record:
 
     bundle: str
     input: str = ""
-    entries: dict[Key, Entry] = field(default_factory=dict)
+    entries: dict[ObjectKey, Entry] = field(default_factory=dict)
     resource_version: str = ""
-    removed: set[Key] = field(default_factory=set)
+    removed: set[ObjectKey] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
@@ -88,7 +89,18 @@ class Record:
         self.entries[entry.key] = entry
         self.removed.discard(entry.key)
 
-    def remove(self, key: Key) -> None:
+    def expect(self, resources: Mapping[ObjectKey, ResourceType]) -> bool:
+        """Name the objects that the bundle holds now, in its order; whether there are new ones among them."""
+        fresh = [key for key in resources if key not in self.entries]
+        for key in fresh:
+            self.put(entry_of(key, resources[key]))
+        for key, entry in self.entries.items():
+            entry.dropped = key not in resources
+        # Those that the bundle no longer holds at the end.
+        self.entries = {**{key: self.entries[key] for key in resources}, **self.entries}
+        return bool(fresh)
+
+    def remove(self, key: ObjectKey) -> None:
         if self.entries.pop(key, None):
             self.removed.add(key)
 
@@ -231,19 +243,10 @@ class Records:
         record.resource_version = stored.resource_version
 
 
-_MANAGER = {"fieldManager": "llmops.maas-record"}
-
-
 def _name(bundle: str) -> str:
     return f"maas-inventory-{bundle}"
 
 
-def entry_of(key: Key, resource: ResourceType) -> Entry:
+def entry_of(key: ObjectKey, resource: ResourceType) -> Entry:
     """A new entry, before the object was applied."""
     return Entry(resource.api_version, resource.kind, resource.plural, resource.namespaced, key.namespace, key.name)
-
-
-def in_order(entries: dict[Key, Entry], keys: Iterable[Key]) -> dict[Key, Entry]:
-    """The entries sorted as `keys`, those that are not among them at the end."""
-    ordered = {key: entries[key] for key in keys if key in entries}
-    return {**ordered, **entries}

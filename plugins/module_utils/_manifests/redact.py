@@ -18,7 +18,7 @@ _SECRET = re.compile(r"\bSecret(List)?\b")
 
 
 def shown_definitions(definitions: Any) -> Any:
-    """The `definitions` option as it may be logged: Secrets' values hidden, long text cut to its size."""
+    """The ``definitions`` option as it may be logged: Secrets' values hidden, long text cut to its size."""
     if isinstance(definitions, list):
         return [shown_definitions(item) for item in definitions]
     if isinstance(definitions, str):
@@ -31,7 +31,7 @@ def shown_definitions(definitions: Any) -> Any:
 
 
 def _shown_object(item: Mapping[str, Any], listed: str) -> dict[str, Any]:
-    """The object, whose kind is `listed`, that of the items of the list around it, if it names none."""
+    """The object, whose kind is ``listed``, that of the items of the list around it, if it names none."""
     shown = dict(item)
     kind = str(item.get("kind") or listed)
     if isinstance(item.get("items"), list):

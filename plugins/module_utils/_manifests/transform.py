@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError
 
+# All options that change what is sent.
 _OPTIONS = (
     "create_only",
     "exclude",
@@ -27,8 +28,8 @@ _OPTIONS = (
 class Transformation:
     """Leaves objects out, moves them to other namespaces and patches them, as the options say.
 
-    Shapes: exclude `[{kind, name}]`; replace_namespace `{from: to}`; patches
-    `[{target: {kind, name}, merge: {}, merge_json: {}}]`.
+    Shapes: exclude ``[{kind, name}]``; replace_namespace ``{from: to}``; patches
+    ``[{target: {kind, name}, merge: {}, merge_json: {}}]``.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -37,17 +38,8 @@ class Transformation:
         self._replace: Mapping[str, str] = params.get("replace_namespace") or {}
         self._patches: Sequence[Mapping[str, Any]] = params.get("patches") or []
         self._used: set[tuple[str, int]] = set()
-        names = (
-            "namespace",
-            "override_namespace",
-            "exclude",
-            "replace_namespace",
-            "patches",
-            "create_only",
-            "field_manager",
-        )
-        options = {name: params.get(name) for name in names}
-        self.salt = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).digest()
+        options = {name: params.get(name) for name in _OPTIONS}
+        self.options_digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).digest()
         """Digest of the options: part of the digest of everything that is made with them."""
 
     def __call__(self, body: dict[str, Any]) -> dict[str, Any] | None:
@@ -101,12 +93,12 @@ def merge_json(body: dict[str, Any], changes: Mapping[str, Mapping[str, Any]]) -
 
 
 def matches(target: Mapping[str, Any], kind: str, name: str) -> bool:
-    """Whether a target (`kind`, and `name` if not any) means that object."""
+    """Whether a target (``kind``, and ``name`` if not any) means that object."""
     return target.get("kind") == kind and target.get("name") in (None, "", name)
 
 
 def merge(base: Any, patch: Any) -> Any:
-    """Merge `patch` into `base`: mappings merge, null removes, lists whose items all have a `name` merge by it.
+    """Merge ``patch`` into ``base``: mappings merge, null removes, lists whose items all have a ``name`` merge by it.
 
     Any other list or value replaces what was there.
     """

@@ -17,10 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject, condition, current_pods
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import condition, current_pods
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import (
     Limits,
-    Look,
+    Observation,
     newest_event,
     pod_phase,
     pod_troubles,
@@ -59,13 +60,13 @@ class ModelView:
 
 def judge(view: ModelView, limits: Limits, history: History, now: float) -> Verdict:
     """The verdict at time ``now``; ``history`` belongs to this model alone and is brought up to date."""
-    look = Look(limits, history, now)
-    verdict = _judge(view, look)
-    if verdict.state == "failed" and now - history.began < look.limits.settle:
+    seen = Observation(limits, history, now)
+    verdict = _judge(view, seen)
+    if verdict.state == "failed" and now - history.began < seen.limits.settle:
         verdict = replace(verdict, state="progressing")
-    look.held(f"phase:{verdict.phase}")
-    unnoticed = look.held("unnoticed") if _is_unnoticed(view, verdict) else 0.0
-    look.history.close_round()
+    seen.held(f"phase:{verdict.phase}")
+    unnoticed = seen.held("unnoticed") if _is_unnoticed(view, verdict) else 0.0
+    seen.history.close_round()
     return replace(verdict, warnings=_warnings(view), unnoticed=unnoticed)
 
 
@@ -77,9 +78,9 @@ def _is_unnoticed(view: ModelView, verdict: Verdict) -> bool:
     return verdict.reason == "NoDeployment" and not _status(view.service or {}) and not newest_event(view.events, uid)
 
 
-def _judge(view: ModelView, look: Look) -> Verdict:
+def _judge(view: ModelView, seen: Observation) -> Verdict:
     if view.service is None or view.service["metadata"].get("deletionTimestamp"):
-        return _missing(view, look)
+        return _missing(view, seen)
     if _unsupported_mode(view.service):
         return _other_mode(view.service)
     owned = owned_deployments(view)
@@ -89,7 +90,7 @@ def _judge(view: ModelView, look: Look) -> Verdict:
             return Verdict(state="ready", phase="ready", url=str(_status(view.service).get("url", "")))
     else:
         progress = Verdict("progressing", "stopped", "ScaledToZero", "the Deployment asks for no replicas")
-    troubles = _troubles(view, view.service, owned, look)
+    troubles = _troubles(view, view.service, owned, seen)
     failed = [trouble for trouble in troubles if trouble.state == "failed"]
     return (failed or troubles or [progress])[0]
 
@@ -176,24 +177,24 @@ def _troubles(
     view: ModelView,
     service: KubeObject,
     owned: Sequence[KubeObject],
-    look: Look,
+    seen: Observation,
 ) -> list[Verdict]:
-    invalid = _invalid_spec(view, service, owned, look)
+    invalid = _invalid_spec(view, service, owned, seen)
     if invalid is not None:
         return [invalid]
     fresh = [d for d in owned if is_current(service, d) and is_observed(d)]
-    troubles = [_refused(deployment, look) for deployment in fresh]
+    troubles = [_refused(deployment, seen) for deployment in fresh]
     pods = {str(pod["metadata"]["name"]): pod for d in fresh for pod in _pods_of_revision(view, d)}
     for pod in pods.values():
-        troubles.extend(pod_troubles(pod, look))
+        troubles.extend(pod_troubles(pod, seen))
     found = [trouble for trouble in troubles if trouble is not None]
     # KServe's own verdict is the last resort: it also calls a download blocked that is being tried again.
-    blocked = None if found else _blocked(service, look)
+    blocked = None if found else _blocked(service, seen)
     return found + ([blocked] if blocked else [])
 
 
-def _missing(view: ModelView, look: Look) -> Verdict:
-    late = look.held("missing") >= look.limits.missing
+def _missing(view: ModelView, seen: Observation) -> Verdict:
+    late = seen.held("missing") >= seen.limits.missing
     what = "is being deleted" if view.service is not None else "does not exist"
     near = difflib.get_close_matches(view.name, view.names_nearby, n=3, cutoff=0.5) or sorted(view.names_nearby)[:10]
     known = f"This namespace has: {', '.join(near)}." if near else "This namespace has no InferenceService at all."
@@ -210,7 +211,7 @@ def _invalid_spec(
     view: ModelView,
     service: KubeObject,
     owned: Sequence[KubeObject],
-    look: Look,
+    seen: Observation,
 ) -> Verdict | None:
     model = _status(service).get("modelStatus") or {}
     if model.get("transitionStatus") == "InvalidSpec":
@@ -222,7 +223,7 @@ def _invalid_spec(
         if complaint.get("reason") not in {"InternalError", "ServerlessModeRejected"}:
             return None
         reason, message = "ReconcileError", str(complaint.get("message"))
-    late = look.held("invalid") >= look.limits.runtime
+    late = seen.held("invalid") >= seen.limits.runtime
     return Verdict(
         state="failed" if late else "progressing",
         phase="invalid",
@@ -237,11 +238,11 @@ def _runtime_text(service: KubeObject) -> str:
     return f" (runtime {model['runtime']})" if model.get("runtime") else ""
 
 
-def _refused(deployment: KubeObject, look: Look) -> Verdict | None:
+def _refused(deployment: KubeObject, seen: Observation) -> Verdict | None:
     refusal = condition(deployment, "ReplicaFailure")
     if refusal.get("status") != "True":
         return None
-    late = look.held(f"refused:{deployment['metadata']['name']}") >= look.limits.refused
+    late = seen.held(f"refused:{deployment['metadata']['name']}") >= seen.limits.refused
     return Verdict(
         state="failed" if late else "progressing",
         phase="refused",
@@ -251,14 +252,14 @@ def _refused(deployment: KubeObject, look: Look) -> Verdict | None:
     )
 
 
-def _blocked(service: KubeObject, look: Look) -> Verdict | None:
+def _blocked(service: KubeObject, seen: Observation) -> Verdict | None:
     model = _status(service).get("modelStatus") or {}
     if model.get("transitionStatus") != "BlockedByFailedLoad":
         return None
     info = model.get("lastFailureInfo") or {}
     code = f" (exit code {info['exitCode']})" if info.get("exitCode") else ""
     return Verdict(
-        state="failed" if look.held("blocked") >= look.limits.retry else "progressing",
+        state="failed" if seen.held("blocked") >= seen.limits.retry else "progressing",
         phase="retrying",
         reason=str(info.get("reason") or "ModelLoadFailed"),
         message=str(info.get("message") or "KServe reports that the model cannot be loaded") + code,

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._models.inference_service import (
     REVISION_ANNOTATION,
     ModelView,
@@ -22,7 +23,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
-from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import KubeObject, Source, Store
+from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Source, Store
 
 API_VERSION = "serving.kserve.io/v1beta1"
 # KServe puts it on Deployments and Pods: pkg/controller/v1beta1/inferenceservice/components/predictor.go.
@@ -88,7 +89,7 @@ class Selection:
     label_selector: str = ""
 
     def sources(self) -> list[Source]:
-        """What to watch. The models are listed without names, so that a misspelt one shows among those there."""
+        """What to watch. Models are listed without names, so that a misspelt one can be compared with those there."""
         services = f"/apis/{API_VERSION}/namespaces/{self.namespace}/inferenceservices"
         deployments = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
         core = f"/api/v1/namespaces/{self.namespace}"

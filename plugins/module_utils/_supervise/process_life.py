@@ -9,10 +9,11 @@ import contextlib
 import os
 import select
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 _POLL_SECONDS = 0.5
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -67,13 +68,7 @@ class ProcessEnd:
             poll = select.poll()
             poll.register(self._descriptor, select.POLLIN)
             return bool(poll.poll(seconds * 1000))
-        deadline = time.monotonic() + seconds
-        while self._alive():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(_POLL_SECONDS, left))
-        return True
+        return any(not self._alive() for _turn in attempts(seconds, _POLL_SECONDS))
 
     def _alive(self) -> bool:
         if self._process is not None:

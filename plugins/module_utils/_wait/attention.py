@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._wait.readiness import is_stale, webhook_configuration
 
 # The API server writes conditions with this time itself, as defaults of the CRD: Gateway API apis/v1/gateway_types.go

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._wait.attention import unnoticed
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_health import (
     LIMITS,
@@ -34,8 +35,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.controllers impo
     makers_of,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Look
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Observation
 from ansible_collections.llmops.maas.plugins.module_utils._wait.readiness import rule_of
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 
@@ -182,8 +182,8 @@ class Controllers:
     def _look(self, controller: Controller, namespace: str, waiting: int) -> tuple[Fault | None, Fault | None]:
         found = [self._running(item) for item in self._deployments(controller, namespace)]
         history = self._state.history(f"controller {controller.deployment}")
-        look = Look(LIMITS, history, self._now)
-        faults = (fault_of(controller, found, look), silent(controller, found, waiting, look) if waiting else None)
+        seen = Observation(LIMITS, history, self._now)
+        faults = (fault_of(controller, found, seen), silent(controller, found, waiting, seen) if waiting else None)
         history.close_round()
         return faults
 

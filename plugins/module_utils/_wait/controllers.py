@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_DEPLOYMENT, KUADRANT_NAMESPACE
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 WEBHOOK_KINDS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})

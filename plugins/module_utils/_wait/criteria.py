@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._wait.expressions import (
     ExpressionError,
     NoValueError,
@@ -16,7 +17,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.expressions impo
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.readiness import (
     READY,
-    KubeObject,
     Rule,
     conditions_met,
     exists,

@@ -29,7 +29,7 @@ def _rule(error: DownloadError, *patterns: str) -> tuple[re.Pattern[str], Downlo
     return re.compile("|".join(patterns), re.IGNORECASE), error
 
 
-# In this order: a text may quote several errors of one chain, and what cannot pass by itself comes first.
+# In this order: a text may quote several errors of one chain, and what will not go away by itself comes first.
 _RULES = [
     _rule(
         DownloadError(

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The loop that all waits share: judge anew whenever a watched object changes, end as soon as the outcome is known.
 
-A wait may be cut into slices, each a process of its own: `WaitState` carries all that the next one needs.
+A wait may be cut into slices, each a process of its own: ``WaitState`` carries all that the next one needs.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class WaitState:
 
 
 @dataclass(frozen=True)
-class Terms:
+class WaitTerms:
     """``timeout`` seconds for the whole wait; ``slice_seconds`` for this process, 0 for no slices; ``early``: end a
     slice before that when there is something to report.
     """
@@ -91,8 +91,8 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """``finished`` is False at the end of a slice; ``timed_out`` distinguishes a time limit from a failure."""
+class WaitOutcome:
+    """``finished`` is False at the end of a slice; ``timed_out`` tells a time limit from a failure."""
 
     verdicts: Mapping[str, Verdict]
     finished: bool
@@ -106,11 +106,11 @@ class NotConnectedError(Exception):
 
 
 def wait(
-    watcher: Watcher, judge: Judge, state: WaitState, terms: Terms, clock: Callable[[], float] = time.time
-) -> Outcome:
+    watcher: Watcher, judge: Judge, state: WaitState, terms: WaitTerms, clock: Callable[[], float] = time.time
+) -> WaitOutcome:
     """Wait until every verdict is final, one failed (with ``fail_fast``), or the slice or the time is over.
 
-    Raises `WatchError` when something that must be read cannot be, `NotConnectedError` when nothing was ever read.
+    Raises ``WatchError`` when something that must be read cannot be, ``NotConnectedError`` when nothing was ever read.
     """
     round_ = _Round(state, terms, clock)
     with watcher:
@@ -130,23 +130,23 @@ def wait(
 class _Round:
     """Decides when a slice ends."""
 
-    def __init__(self, state: WaitState, terms: Terms, clock: Callable[[], float]) -> None:
+    def __init__(self, state: WaitState, terms: WaitTerms, clock: Callable[[], float]) -> None:
         self._state = state
         self._terms = terms
         self._started = clock()
         self._resumed = bool(state.shown)
 
-    def ending(self, watcher: Watcher, verdicts: Mapping[str, Verdict], now: float) -> Outcome | None:
+    def ending(self, watcher: Watcher, verdicts: Mapping[str, Verdict], now: float) -> WaitOutcome | None:
         elapsed = now - self._state.began
         if verdicts and is_settled(verdicts, fail_fast=self._terms.fail_fast):
-            return Outcome(verdicts, True, False, elapsed, [])
+            return WaitOutcome(verdicts, True, False, elapsed, [])
         troubles = watcher.troubles()
         if not watcher.synced() and not self._resumed and now - self._started >= CONNECT_SECONDS:
             raise NotConnectedError("; ".join(troubles) or "the API server did not answer")
         if elapsed >= self._terms.timeout:
-            return Outcome(verdicts, True, True, elapsed, troubles)
+            return WaitOutcome(verdicts, True, True, elapsed, troubles)
         if self._slice_is_over(verdicts, now - self._started):
-            return Outcome(verdicts, False, False, elapsed, troubles)
+            return WaitOutcome(verdicts, False, False, elapsed, troubles)
         return None
 
     def _slice_is_over(self, verdicts: Mapping[str, Verdict], spent: float) -> bool:

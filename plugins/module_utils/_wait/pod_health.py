@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-KubeObject = Mapping[str, Any]
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 
 
 @dataclass(frozen=True)

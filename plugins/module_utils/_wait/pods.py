@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._wait.download_errors import classify
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import (
     Container,
-    KubeObject,
     condition,
     containers,
     describe_container,
@@ -50,8 +50,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at a model: the time in seconds (of the history's clock), the past, and what is tolerated."""
+class Observation:
+    """A model at one moment: the time in seconds (of the history's clock), what was seen before, and the limits."""
 
     limits: Limits
     history: History
@@ -62,26 +62,26 @@ class Look:
         return self.history.held(what, self.now)
 
 
-def pod_troubles(pod: KubeObject, look: Look) -> list[Verdict]:
+def pod_troubles(pod: KubeObject, seen: Observation) -> list[Verdict]:
     """All that is wrong with a Pod, each with its verdict (failed or progressing); empty for a healthy Pod."""
     name = str(pod["metadata"]["name"])
-    found = [_unschedulable(pod, name, look)]
+    found = [_unschedulable(pod, name, seen)]
     for container in containers(pod):
         key = f"{name}/{container.name}"
         found.append(
-            _image(container, name, key, look)
-            or _config(container, name, key, look)
-            or _death(container, name, key, look)
+            _image(container, name, key, seen)
+            or _config(container, name, key, seen)
+            or _death(container, name, key, seen)
         )
     return [trouble for trouble in found if trouble is not None]
 
 
-def _unschedulable(pod: KubeObject, name: str, look: Look) -> Verdict | None:
+def _unschedulable(pod: KubeObject, name: str, seen: Observation) -> Verdict | None:
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") != "False" or scheduled.get("reason") != "Unschedulable":
         return None
     # One clock for all Pods of the model: an autoscaler's time limit does not start again with a replaced Pod.
-    late = look.held("unschedulable") >= look.limits.unschedulable
+    late = seen.held("unschedulable") >= seen.limits.unschedulable
     return Verdict(
         state="failed" if late else "progressing",
         phase="unschedulable",
@@ -94,15 +94,15 @@ def _unschedulable(pod: KubeObject, name: str, look: Look) -> Verdict | None:
     )
 
 
-def _image(c: Container, pod: str, key: str, look: Look) -> Verdict | None:
+def _image(c: Container, pod: str, key: str, seen: Observation) -> Verdict | None:
     pulling_fails = c.waiting_reason in IMAGE_REASONS
     # The kubelet alternates ErrImagePull (a pull failed) and ImagePullBackOff (the pause before the next one).
     paused = c.waiting_reason == "ImagePullBackOff"
-    fails = look.history.sighted_again(f"image:{key}", present=not paused) if pulling_fails else 0
+    fails = seen.history.sighted_again(f"image:{key}", present=not paused) if pulling_fails else 0
     if c.waiting_reason in HOPELESS_IMAGE_REASONS:
         hopeless = True
     elif pulling_fails:
-        hopeless = fails >= look.limits.sightings or look.held(f"image:{key}") >= look.limits.retry
+        hopeless = fails >= seen.limits.sightings or seen.held(f"image:{key}") >= seen.limits.retry
     else:
         return None
     return Verdict(
@@ -117,12 +117,12 @@ def _image(c: Container, pod: str, key: str, look: Look) -> Verdict | None:
     )
 
 
-def _config(c: Container, pod: str, key: str, look: Look) -> Verdict | None:
+def _config(c: Container, pod: str, key: str, seen: Observation) -> Verdict | None:
     if c.waiting_reason not in CONFIG_REASONS:
         return None
     message = str(c.waiting.get("message", ""))
-    seen = look.history.sighted(f"config:{key}", f"{c.restarts} {message}")
-    hopeless = seen >= look.limits.sightings or look.held(f"config:{key}") >= look.limits.retry
+    sightings = seen.history.sighted(f"config:{key}", f"{c.restarts} {message}")
+    hopeless = sightings >= seen.limits.sightings or seen.held(f"config:{key}") >= seen.limits.retry
     return Verdict(
         state="failed" if hopeless else "progressing",
         phase="retrying",
@@ -135,23 +135,23 @@ def _config(c: Container, pod: str, key: str, look: Look) -> Verdict | None:
     )
 
 
-def _death(c: Container, pod: str, key: str, look: Look) -> Verdict | None:
+def _death(c: Container, pod: str, key: str, seen: Observation) -> Verdict | None:
     end = c.death
     if not end:
         return None
     if end.get("reason") == "OOMKilled":
-        return _out_of_memory(c, pod, key, look)
+        return _out_of_memory(c, pod, key, seen)
     if c.init and c.name == STORAGE_INITIALIZER:
-        return _download(c, pod, look)
-    return _crash(c, pod, look)
+        return _download(c, pod, seen)
+    return _crash(c, pod, seen)
 
 
-def _out_of_memory(c: Container, pod: str, key: str, look: Look) -> Verdict:
-    # The status shows two deaths at most; with more restarts the earlier ones count as well.
+def _out_of_memory(c: Container, pod: str, key: str, seen: Observation) -> Verdict:
+    # The status tells of two deaths at most; with more restarts the earlier ones count as well.
     kills = max(1, c.restarts)
     for number in c.instances_killed_for("OOMKilled"):
-        kills = max(kills, look.history.sighted(f"oom:{key}", str(number)))
-    hopeless = c.init or kills >= look.limits.oom_kills
+        kills = max(kills, seen.history.sighted(f"oom:{key}", str(number)))
+    hopeless = c.init or kills >= seen.limits.oom_kills
     times = "once" if kills < 2 else f"{kills} times"
     return Verdict(
         state="failed" if hopeless else "progressing",
@@ -166,10 +166,10 @@ def _out_of_memory(c: Container, pod: str, key: str, look: Look) -> Verdict:
     )
 
 
-def _download(c: Container, pod: str, look: Look) -> Verdict:
+def _download(c: Container, pod: str, seen: Observation) -> Verdict:
     text = str(c.death.get("message", "") or "")
     error = classify(text)
-    hopeless = error.terminal or (error.terminal is None and c.restarts >= look.limits.restarts)
+    hopeless = error.terminal or (error.terminal is None and c.restarts >= seen.limits.restarts)
     return Verdict(
         # While it runs, another try is under way: its outcome counts.
         state="failed" if hopeless and not c.is_running else "progressing",
@@ -183,9 +183,9 @@ def _download(c: Container, pod: str, look: Look) -> Verdict:
     )
 
 
-def _crash(c: Container, pod: str, look: Look) -> Verdict:
+def _crash(c: Container, pod: str, seen: Observation) -> Verdict:
     return Verdict(
-        state="failed" if c.restarts >= look.limits.restarts and not c.is_running else "progressing",
+        state="failed" if c.restarts >= seen.limits.restarts and not c.is_running else "progressing",
         phase=_phase_after_death(c),
         reason="CrashLoopBackOff" if c.waiting_reason == "CrashLoopBackOff" else "ContainerFailed",
         message=f"the container {describe_death(c)}; restarted {c.restarts} times",
@@ -260,5 +260,11 @@ def newest_event(events: Iterable[KubeObject], uid: str, kind: str = "") -> Mapp
 def _event_age(event: KubeObject) -> tuple[str, int]:
     series = event.get("series") or {}
     moment = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or ""
-    # Events of one second are distinguished by the order in which the server stored them.
+    # Events of one second are ordered by the order in which the server stored them.
     return str(moment)[:19], int(event.get("metadata", {}).get("resourceVersion") or 0)
+
+
+def needs_log(verdict: Verdict) -> bool:
+    """Whether a container got far enough to have written a log."""
+    unstarted = ("Image", "ErrImage", "InvalidImage", "CreateContainer", "RunContainer", "Registry", "Signature")
+    return bool(verdict.container) and not verdict.reason.startswith(unstarted)

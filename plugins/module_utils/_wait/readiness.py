@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import condition, describe
 from ansible_collections.llmops.maas.plugins.module_utils._wait.rollout import (
     daemon_set_gap,
@@ -22,7 +23,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.rollout import (
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 
-KubeObject = Mapping[str, Any]
 Rule = Callable[[KubeObject], Verdict]
 
 READY = Verdict(state="ready", phase="ready")
@@ -85,7 +85,7 @@ def _when(**wanted: str) -> Rule:
     return lambda item: conditions_met(item, wanted)
 
 
-# What would fix it, by the reason of a condition.
+# Suggested fixes, by the reason of a condition.
 HINTS = {
     "AddressNotAssigned": "The Gateway's Service has no address: give the cluster a load balancer, or annotate the "
     "Gateway with networking.istio.io/service-type: ClusterIP.",
@@ -110,7 +110,7 @@ HINTS = {
 
 
 def _rollout(gap: Callable[[KubeObject], str]) -> Rule:
-    """Ready when the rollout lacks nothing; a refusal to create Pods (``ReplicaFailure``) is reported as the reason.
+    """Ready when the rollout lacks nothing; a refusal to create Pods (``ReplicaFailure``) is given as the reason.
 
     Source: see ``_rollout``; kubernetes ``pkg/controller/deployment/sync.go`` (ReplicaFailure).
     """

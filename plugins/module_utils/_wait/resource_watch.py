@@ -9,24 +9,38 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube, KubeError, ResourceType
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import (
+    LAST_APPLIED,
+    KubeObject,
+    without_managed_fields,
+)
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._wait.attention import unnoticed
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers, Ignored
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import Criterion
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import containers, current_pods, describe
 from ansible_collections.llmops.maas.plugins.module_utils._wait.readiness import READY, failed, reason_among, waiting
+from ansible_collections.llmops.maas.plugins.module_utils._wait.report import MOST_LOGS, last_log_lines
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
-from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import (
-    KubeObject,
-    Source,
-    Store,
-    without_managed_fields,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Source, Store
+
+_WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
+
+# A CRD that was just established shows up in discovery a moment later.
+_DISCOVERY_SECONDS = 10.0
+_DISCOVERY_PAUSE = 1.0
+
+
+class ResourceError(Exception):
+    """A resource cannot be waited for; the message names it and the fix."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedResource:
     """One entry of ``resources``: a named object, or those with the labels of ``label_selector``."""
 
     api_version: str
@@ -57,6 +71,51 @@ def source_name(group: tuple[str, str, str, str]) -> str:
     return "|".join(group)
 
 
+def _awaited_kind(kube: Kube, entry: WantedResource, deadline: Deadline) -> ResourceType | None:
+    """The resource of a kind that is being installed; None when it is not there when the time is up."""
+    for _turn in deadline.attempts(_DISCOVERY_PAUSE):
+        kube.resources.refresh()
+        resource = kube.resources.find(entry.api_version, entry.kind)
+        if resource is not None:
+            return resource
+    return None
+
+
+def locate(kube: Kube, wanted: Sequence[WantedResource]) -> tuple[list[WantedResource], dict[str, str]]:
+    """The resources with namespaces only where their kind has them, and the collections' paths by source name.
+
+    :raises ResourceError: the cluster does not have a kind, or a namespace is missing.
+    """
+    located, paths = [], {}
+    deadline = Deadline(_DISCOVERY_SECONDS)
+    for entry in wanted:
+        resource = kube.resources.find(entry.api_version, entry.kind)
+        if resource is None and not entry.criterion.deleted:
+            resource = _awaited_kind(kube, entry, deadline)
+        if resource is None:
+            if not entry.criterion.deleted:
+                raise ResourceError(
+                    f"{entry.label}: this cluster has no kind {entry.kind} of {entry.api_version}. Install its "
+                    "CustomResourceDefinition first, or correct api_version and kind."
+                )
+            located.append(entry)
+            continue
+        if resource.namespaced and not entry.namespace:
+            raise ResourceError(f"{entry.label}: 'namespace' is missing, and {entry.kind} is a namespaced kind.")
+        placed = entry if resource.namespaced else replace(entry, namespace="")
+        located.append(placed)
+        paths[source_name(placed.group)] = resource.path(placed.namespace or None)
+    return located, paths
+
+
+def located_again(wanted: Sequence[WantedResource], paths: Mapping[str, str]) -> list[WantedResource]:
+    """As `locate` did in the first slice, without asking again."""
+    return [
+        entry if source_name(entry.group) in paths or entry.criterion.deleted else replace(entry, namespace="")
+        for entry in wanted
+    ]
+
+
 def keep_status(item: KubeObject) -> KubeObject:
     """The object without what no rule reads: managed fields, and the bulky schemas of a CRD."""
     kept = dict(without_managed_fields(item))
@@ -75,9 +134,9 @@ def keep_names_of_data(item: KubeObject) -> KubeObject:
     return {"metadata": {**metadata, "annotations": annotations}, "type": item.get("type"), **parts}
 
 
-def sources_for(wanted: Sequence[Wanted], paths: Mapping[str, str]) -> list[Source]:
+def sources_for(wanted: Sequence[WantedResource], paths: Mapping[str, str]) -> list[Source]:
     """The lists and watches; ``paths`` gives the collection's path by source name (kinds not served are not in it)."""
-    groups: dict[tuple[str, str, str, str], list[Wanted]] = {}
+    groups: dict[tuple[str, str, str, str], list[WantedResource]] = {}
     for entry in wanted:
         groups.setdefault(entry.group, []).append(entry)
     sources = []
@@ -89,7 +148,7 @@ def sources_for(wanted: Sequence[Wanted], paths: Mapping[str, str]) -> list[Sour
     return sources
 
 
-def _selectors(entries: Sequence[Wanted]) -> dict[str, str]:
+def _selectors(entries: Sequence[WantedResource]) -> dict[str, str]:
     if entries[0].label_selector:
         return {"labelSelector": entries[0].label_selector}
     names = {entry.name for entry in entries}
@@ -105,7 +164,7 @@ class ResourceJudge:
 
     def __init__(
         self,
-        wanted: Sequence[Wanted],
+        wanted: Sequence[WantedResource],
         state: WaitState,
         reasons_grace: float,
         controllers: Controllers | None = None,
@@ -114,7 +173,7 @@ class ResourceJudge:
         self._state = state
         self._grace = reasons_grace
         self._controllers = controllers
-        self.subjects: dict[str, tuple[Wanted, KubeObject | None]] = {}
+        self.subjects: dict[str, tuple[WantedResource, KubeObject | None]] = {}
 
     def __call__(self, store: Store, now: float) -> dict[str, Verdict]:
         verdicts: dict[str, Verdict] = {}
@@ -169,13 +228,13 @@ class ResourceJudge:
         )
 
     @staticmethod
-    def _chosen(wanted: Wanted, items: Mapping[str, KubeObject]) -> list[KubeObject]:
+    def _chosen(wanted: WantedResource, items: Mapping[str, KubeObject]) -> list[KubeObject]:
         if wanted.label_selector:
             return list(items.values())
         item = items.get(f"{wanted.namespace}/{wanted.name}")
         return [item] if item is not None else []
 
-    def _present(self, wanted: Wanted, item: KubeObject, now: float) -> Verdict:
+    def _present(self, wanted: WantedResource, item: KubeObject, now: float) -> Verdict:
         if wanted.criterion.deleted:
             return waiting("StillThere", "it is still there", _deletion_hint(item))
         verdict = wanted.criterion.rule(item)
@@ -193,7 +252,7 @@ def _namespace(item: KubeObject) -> str:
     return str(item["metadata"].get("namespace") or "")
 
 
-def _absent(wanted: Wanted, items: Mapping[str, KubeObject]) -> Verdict:
+def _absent(wanted: WantedResource, items: Mapping[str, KubeObject]) -> Verdict:
     if wanted.criterion.deleted:
         return READY
     names = [str(item["metadata"]["name"]) for item in items.values()]
@@ -213,3 +272,46 @@ def _deletion_hint(item: KubeObject) -> str:
         return "Nobody has asked for its deletion."
     holders = _finalizers(item)
     return f"Its deletion waits for the finalizers {', '.join(holders)}: do their controllers run?" if holders else ""
+
+
+def explained_by_pods(
+    kube: Kube, judge: ResourceJudge, verdicts: Mapping[str, Verdict], log_lines: int
+) -> tuple[dict[str, Verdict], dict[str, list[str]]]:
+    """The verdicts with the Pod that keeps each of the first unready workloads from being ready, and its last log.
+
+    A workload's status does not say why its Pods are not ready; the Pods do.
+    """
+    explained, logs = dict(verdicts), {}
+    for key in [key for key, verdict in verdicts.items() if verdict.state != "ready"][:MOST_LOGS]:
+        wanted, item = judge.subjects[key]
+        if item is not None and wanted.kind in _WORKLOADS:
+            explained[key] = _with_pod(verdicts[key], _pods(kube, item))
+            logs[key] = last_log_lines(kube, wanted.namespace, explained[key], log_lines)
+    return explained, logs
+
+
+def _with_pod(verdict: Verdict, pods: Sequence[KubeObject]) -> Verdict:
+    for pod in pods:
+        text = describe(pod)
+        if text:
+            culprit = next((c for c in containers(pod) if c.death or (c.is_running and not c.ready)), None)
+            return replace(
+                verdict,
+                pod=pod["metadata"]["name"],
+                message=f"{verdict.message}; its Pod {text}",
+                container=culprit.name if culprit else "",
+                previous_log=bool(culprit and culprit.log_of_previous),
+            )
+    return verdict
+
+
+def _pods(kube: Kube, workload: KubeObject) -> list[KubeObject]:
+    labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    namespace = quote(str(workload["metadata"]["namespace"]), safe="")
+    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
+    try:
+        answer = kube.request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query) if labels else {}
+    except KubeError:
+        # This is only to explain a failure, which is reported all the same.
+        return []
+    return current_pods(answer.get("items") or [])

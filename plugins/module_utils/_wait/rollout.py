@@ -9,10 +9,7 @@ stricter in one point: every replica must be available at the end, not only the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-KubeObject = Mapping[str, Any]
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 
 
 def wanted_replicas(workload: KubeObject) -> int:

@@ -17,7 +17,7 @@ class Verdict:
     """The judgement of one object at one moment.
 
     ``failed`` means that waiting longer will not help. ``reason`` is one CamelCase word, ``message`` says what is the
-    matter, ``hint`` what would fix it. ``pod`` and ``container`` name where the trouble is and whose log explains it
+    matter, ``hint`` a suggested fix. ``pod`` and ``container`` name where the trouble is and whose log explains it
     (``previous_log``: the log of the instance before the present one). ``unnoticed`` is for how many seconds nothing
     has shown that a controller has noticed the object as it is now.
     """
@@ -39,8 +39,8 @@ class Verdict:
 class History:
     """What was seen of one object since the wait began; times are seconds of one clock that the caller chooses.
 
-    `held` answers since when something is true without a break, `sighted` how many different times it was seen.
-    Call `close_round` after each judgement: what the round did not ask for is over and is forgotten (sightings stay).
+    ``held`` answers since when something is true without a break, ``sighted`` how many different times it was seen.
+    Call ``close_round`` after each judgement: what the round did not ask for is over and is forgotten (sightings stay).
     """
 
     began: float

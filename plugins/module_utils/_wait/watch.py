@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
-
-KubeObject = Mapping[str, Any]
-"""A Kubernetes object as parsed JSON."""
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject, without_managed_fields
+from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0
@@ -43,12 +42,6 @@ class Reader(Protocol):
 
     def end_watches(self) -> None:
         """End the watches that are open."""
-
-
-def without_managed_fields(item: KubeObject) -> KubeObject:
-    """The object without the part that only server-side apply needs; it is often the largest."""
-    metadata = {key: value for key, value in item.get("metadata", {}).items() if key != "managedFields"}
-    return {**item, "metadata": metadata}
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ class Store:
 
     @property
     def version(self) -> int:
-        """A number that grows with every change; hand it to `wait_for_change`."""
+        """A number that grows with every change; hand it to ``wait_for_change``."""
         with self._changed:
             return self._version
 
@@ -219,7 +212,7 @@ class WatchError(Exception):
 class Watcher:
     """All sources of one wait.
 
-    ``resume`` is what `snapshot` of an earlier watcher returned: ``{source name: {"version": resourceVersion,
+    ``resume`` is what ``snapshot`` of an earlier watcher returned: ``{source name: {"version": resourceVersion,
     "objects": {key: object}}}``; a source that is not in it is listed. Use it as a context manager: its threads and
     their connections end with it, for the slices of a wait may all run in one process.
     """
@@ -244,9 +237,10 @@ class Watcher:
 
     def __exit__(self, *_exception: object) -> None:
         self._stop.set()
-        deadline = time.monotonic() + ENDING_SECONDS
         # More than once: a thread may just have been opening its watch. One that is still connecting is left behind.
-        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+        for _turn in attempts(ENDING_SECONDS, 0.0):
+            if not any(thread.is_alive() for thread in self._threads):
+                break
             self._reader.end_watches()
             for thread in self._threads:
                 thread.join(0.01)
@@ -256,7 +250,7 @@ class Watcher:
         return all(feed.synced.is_set() or (feed.broken and not feed.source.required) for feed in self._feeds)
 
     def check(self) -> None:
-        """Raise `WatchError` when a required source cannot be read and will not be by trying again."""
+        """Raise ``WatchError`` when a required source cannot be read and will not be by trying again."""
         for feed in self._feeds:
             if feed.broken and feed.source.required and feed.trouble is not None:
                 raise WatchError(feed.source, feed.trouble)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Source, read_sources
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ManifestSource, read_sources
 from tests.support.api_server import ApiServer
 from tests.support.manifests_run import Run, run_playbook, with_certificates
 
@@ -191,10 +191,10 @@ def touch(server: ApiServer) -> None:
 def test_every_upstream_document_is_read_as_the_server_reads_it() -> None:
     if not os.environ.get("LLMOPS_MAAS_MIRROR"):
         text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: =}\n"
-        assert read_sources([Source("a", text)], lambda body: body)[0].body()["data"] == {"k": "="}
+        assert read_sources([ManifestSource("a", text)], lambda body: body)[0].body()["data"] == {"k": "="}
         return
     paths = sorted(mirror().glob("*.yaml"))
-    manifests = read_sources([Source(path.name, path.read_bytes()) for path in paths], lambda body: body)
+    manifests = read_sources([ManifestSource(path.name, path.read_bytes()) for path in paths], lambda body: body)
     kinds = {line for path in paths for line in path.read_text().splitlines() if line.startswith("kind: ")}
     assert {f"kind: {manifest.kind}" for manifest in manifests} == kinds
 

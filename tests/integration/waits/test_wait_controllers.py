@@ -20,12 +20,17 @@ from test_waits import connect, end, listable, until
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import criterion_for
-from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import Terms, WaitState, wait
+from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState, WaitTerms, wait
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
-from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import ResourceJudge, Wanted, sources_for
+from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
+    ResourceJudge,
+    WantedResource,
+    sources_for,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Watcher
 from tests.support.api_server import ApiServer
+from tests.support.manifests_run import Run
 from tests.support.models import CRDS, MERGE, Model, install_crd
 
 GROUP = "monitoring.coreos.com"
@@ -121,14 +126,14 @@ class Waiting:
     def __init__(self, server: ApiServer, namespace: str, kind: str = "Prometheus", name: str = "models") -> None:
         api_version = f"{GROUP}/v1" if kind == "Prometheus" else "apps/v1"
         path = prometheuses(namespace) if kind == "Prometheus" else f"/apis/apps/v1/namespaces/{namespace}/statefulsets"
-        entry = Wanted(api_version, kind, criterion_for(api_version, kind, None), name, namespace)
+        entry = WantedResource(api_version, kind, criterion_for(api_version, kind, None), name, namespace)
         kube, state = connect(server), WaitState(began=time.time())
         judge = ResourceJudge([entry], state, 5.0, Controllers(kube, state, GRACE))
         watcher = Watcher(kube, sources_for([entry], {"|".join(entry.group): path}))
         self._began = time.monotonic()
         self._verdicts: list[Verdict] = []
         self._run: Callable[[], None] = lambda: self._verdicts.extend(
-            wait(watcher, judge, state, Terms(timeout=60.0)).verdicts.values()
+            wait(watcher, judge, state, WaitTerms(timeout=60.0)).verdicts.values()
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -198,7 +203,7 @@ def test_a_model_names_the_absent_kserve(server: ApiServer, namespace: str) -> N
     kube, state = connect(server), WaitState(began=time.time())
     selection = Selection(namespace, names=["qwen"])
     judge = ModelJudge(selection, Limits(), state, Controllers(kube, state, GRACE))
-    outcome = wait(Watcher(kube, selection.sources()), judge, state, Terms(timeout=60.0))
+    outcome = wait(Watcher(kube, selection.sources()), judge, state, WaitTerms(timeout=60.0))
     assert not outcome.timed_out
     assert outcome.verdicts["qwen"].reason == "ControllerMissing"
     assert "kserve-controller-manager exists in no namespace" in outcome.verdicts["qwen"].message
@@ -225,3 +230,66 @@ def test_a_task_may_be_told_never_to_look(server: ApiServer, namespace: str, tmp
     task = Task(tmp_path, server, "resource_wait", options)
     writer.join()
     assert not task.result["failed"]
+
+
+HOLD = "example.com/hold"
+
+
+@pytest.fixture
+def apply(server: ApiServer, namespace: str) -> Run:
+    """Runs the module manifests, which looks at controllers soon."""
+    options = {"bundle": "deleted", "inventory_namespace": namespace, "namespace": namespace}
+    return Run(server, {**options, "timeout": 60, "controller_grace": GRACE})
+
+
+def held_prometheus(namespace: str) -> dict[str, Any]:
+    metadata = {"name": "models", "namespace": namespace, "finalizers": [HOLD]}
+    return {"apiVersion": f"{GROUP}/v1", "kind": "Prometheus", "metadata": metadata, "spec": {}}
+
+
+def release(server: ApiServer, namespace: str) -> None:
+    server.request("PATCH", f"{prometheuses(namespace)}/models", {"metadata": {"finalizers": None}}, MERGE)
+
+
+def test_a_deletion_without_the_controller_of_the_object_is_given_up(
+    server: ApiServer, namespace: str, apply: Run
+) -> None:
+    until(lambda: served(server, namespace), "Prometheuses are served")
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "finalizers": []}}
+    apply(held_prometheus(namespace), settings)
+    began = time.monotonic()
+    done = apply(state="absent")
+    assert time.monotonic() - began < 30
+    assert [(item["kind"], item["name"]) for item in done.failures] == [("Prometheus", "models")]
+    error = done.failures[0]["error"]
+    assert error.startswith(f"ControllerMissing: its finalizers ({HOLD}) are still there")
+    assert "Deployment prometheus-operator exists in no namespace. Install prometheus-operator." in error
+    # Nothing of what it says was tried here: the rest of the bundle is still there, and the record still names it.
+    assert server.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/settings")
+    release(server, namespace)
+    assert not apply(state="absent").failures
+
+
+def test_a_namespace_that_keeps_what_nobody_cleans_up_is_given_up(
+    server: ApiServer, namespace: str, apply: Run
+) -> None:
+    own = f"{namespace}-own"[-63:].strip("-")
+    apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}})
+    until(lambda: served(server, own), "Prometheuses are served")
+    server.request("POST", prometheuses(own), held_prometheus(own))
+    error = apply(state="absent").failures[0]["error"]
+    assert error.startswith(f"ControllerMissing: the Prometheus {own}/models goes with it, whose finalizers ({HOLD})")
+    assert "Deployment prometheus-operator exists in no namespace" in error
+    release(server, own)
+    assert not apply(state="absent").failures
+
+
+def test_a_deletion_whose_controller_is_ready_is_waited_for(server: ApiServer, namespace: str, apply: Run) -> None:
+    until(lambda: served(server, namespace), "Prometheuses are served")
+    Operator(server, namespace).pod_state(ready=True, running={})
+    apply(held_prometheus(namespace))
+    error = apply(state="absent", timeout=12).failures[0]["error"]
+    assert error.startswith("still not gone after 12 s")
+    assert HOLD in error
+    release(server, namespace)
+    assert not apply(state="absent").failures

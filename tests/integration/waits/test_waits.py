@@ -20,9 +20,9 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Ap
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import (
     NotConnectedError,
-    Outcome,
-    Terms,
+    WaitOutcome,
     WaitState,
+    WaitTerms,
     wait,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
@@ -85,8 +85,8 @@ class Waiting:
         self.state = state or WaitState(began=time.time())
         self.judge = ModelJudge(selection, terms.pop("limits", QUICK), self.state)
         self.watcher = Watcher(connect(server), selection.sources(), resume=self.state.watched)
-        self.terms = Terms(**{"timeout": 60.0, **terms})
-        self.outcome: Outcome | None = None
+        self.terms = WaitTerms(**{"timeout": 60.0, **terms})
+        self.outcome: WaitOutcome | None = None
         self.error: Exception | None = None
         self.returned = 0.0
         self._thread = threading.Thread(target=self._run)
@@ -103,7 +103,7 @@ class Waiting:
         until(self.watcher.synced, "the wait has read the cluster")
         return self
 
-    def end(self, seconds: float = 30.0) -> Outcome:
+    def end(self, seconds: float = 30.0) -> WaitOutcome:
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "the wait did not end"
         assert self.outcome is not None, self.error

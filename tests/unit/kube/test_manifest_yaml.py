@@ -18,7 +18,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube import yaml as _
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import (
     InputError,
     Manifest,
-    Source,
+    ManifestSource,
     read_sources,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import YamlError, load_yaml
@@ -40,7 +40,7 @@ KEYS = """
 
 
 def read(data: bytes) -> list[Manifest]:
-    return read_sources([Source("input", data)], lambda body: body)
+    return read_sources([ManifestSource("input", data)], lambda body: body)
 
 
 def thing(name: str = "a", extra: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.client import LAST_APPLIED
+from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import LAST_APPLIED
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.client_side import (
     has_client_fields,
     leftovers,

@@ -14,7 +14,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Ap
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import (
     InputError,
     Manifest,
-    Source,
+    ManifestSource,
     read_sources,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import explain, worth_retrying
@@ -92,7 +92,7 @@ def test_what_has_to_be_text_is_to_be_quoted() -> None:
 
 
 def read(text: str, **params: Any) -> list[Manifest]:
-    return read_sources([Source("input", text.encode())], Transformation(params))
+    return read_sources([ManifestSource("input", text.encode())], Transformation(params))
 
 
 @pytest.mark.parametrize(

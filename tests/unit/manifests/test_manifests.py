@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import (
     InputError,
-    Key,
     Manifest,
-    Source,
+    ManifestSource,
+    ObjectKey,
     read_sources,
     split_documents,
 )
@@ -46,7 +46,7 @@ CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 
 
 def read(text: str) -> list[Manifest]:
-    return read_sources([Source("input", text.encode())], lambda body: body)
+    return read_sources([ManifestSource("input", text.encode())], lambda body: body)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_secrets_are_hidden_in_arguments() -> None:
 def test_secrets_are_hidden_in_differences() -> None:
     old = {"kind": "Secret", "metadata": {"name": "a"}, "data": {"k": "aHVudGVy", "same": "eA=="}}
     new = {**old, "data": {"k": "b3RoZXI=", "same": "eA=="}}
-    diff = difference(Key("", "Secret", "ns", "a"), old, new)
+    diff = difference(ObjectKey("", "Secret", "ns", "a"), old, new)
     assert diff["before"] != diff["after"]
     for text in ("aHVudGVy", "b3RoZXI=", "eA=="):
         assert text not in str(diff)
@@ -245,7 +245,7 @@ def test_secrets_are_hidden_in_differences() -> None:
 def test_large_differences_show_what_differs() -> None:
     big = {"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {str(n): "x" * 100 for n in range(2000)}}
     changed = {**big, "data": {**big["data"], "7": "changed"}}
-    diff = difference(Key("", "ConfigMap", "ns", "a"), big, changed)
+    diff = difference(ObjectKey("", "ConfigMap", "ns", "a"), big, changed)
     assert "changed" in diff["after"]
     assert len(diff["after"]) < 200
 

@@ -35,8 +35,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.controllers impo
 )
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import criterion_for
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState
-from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits, Look
-from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import ResourceJudge, Wanted, source_name
+from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits, Observation
+from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
+    ResourceJudge,
+    WantedResource,
+    source_name,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._wait.verdict import History, Verdict
 from ansible_collections.llmops.maas.plugins.module_utils._wait.watch import Store
 from tests.support.model_objects import event, service
@@ -209,7 +213,7 @@ def looked(times: tuple[float, ...], *found: Running, history: History | None = 
     history = history or History(began=0)
     faults = []
     for now in times:
-        faults.append(fault_of(PROMETHEUS, found, Look(LIMITS, history, now)))
+        faults.append(fault_of(PROMETHEUS, found, Observation(LIMITS, history, now)))
         history.close_round()
     return faults
 
@@ -293,7 +297,7 @@ def test_a_silent_controller_gets_the_time_of_an_election_and_is_not_silent_whil
     history, found = History(began=0), [Running(operator(1))]
 
     def at(now: float, waiting: int) -> Fault | None:
-        fault = silent(PROMETHEUS, found, waiting, Look(LIMITS, history, now))
+        fault = silent(PROMETHEUS, found, waiting, Observation(LIMITS, history, now))
         history.close_round()
         return fault
 
@@ -338,13 +342,13 @@ class Cluster:
         return {"items": items[number : number + 1] if limited else items, "metadata": metadata}
 
 
-def wanted(kind: str, name: str, api_version: str = MONITORING, asked: Any = None, **more: Any) -> Wanted:
+def wanted(kind: str, name: str, api_version: str = MONITORING, asked: Any = None, **more: Any) -> WantedResource:
     criterion = criterion_for(api_version, kind, asked, more.pop("keys", None))
-    return Wanted(api_version=api_version, kind=kind, criterion=criterion, name=name, namespace="llm", **more)
+    return WantedResource(api_version=api_version, kind=kind, criterion=criterion, name=name, namespace="llm", **more)
 
 
 def waited(
-    cluster: Cluster, *items: tuple[Wanted, Thing | None], times: tuple[float, ...], grace: float = 10.0
+    cluster: Cluster, *items: tuple[WantedResource, Thing | None], times: tuple[float, ...], grace: float = 10.0
 ) -> list[list[Verdict]]:
     """The verdicts at each of the times."""
     state, store = WaitState(began=0), Store()

@@ -13,11 +13,11 @@ import pytest
 from ansible_collections.llmops.maas.plugins.module_utils._models.watch import ModelJudge, Selection, keep_pod
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import criterion_for
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import WaitState, is_settled
-from ansible_collections.llmops.maas.plugins.module_utils._wait.module import last_log_lines
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import Limits
+from ansible_collections.llmops.maas.plugins.module_utils._wait.report import last_log_lines
 from ansible_collections.llmops.maas.plugins.module_utils._wait.resource_watch import (
     ResourceJudge,
-    Wanted,
+    WantedResource,
     keep_names_of_data,
     source_name,
     sources_for,
@@ -28,13 +28,13 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._action.wait_slices im
 from tests.support.model_objects import POD, deployment, pod, ready_service, running
 
 
-def wanted(kind: str = "Kuadrant", api_version: str = "kuadrant.io/v1beta1", **more: Any) -> Wanted:
+def wanted(kind: str = "Kuadrant", api_version: str = "kuadrant.io/v1beta1", **more: Any) -> WantedResource:
     criterion = criterion_for(api_version, kind, more.pop("asked", None))
-    return Wanted(api_version=api_version, kind=kind, criterion=criterion, **more)
+    return WantedResource(api_version=api_version, kind=kind, criterion=criterion, **more)
 
 
 def judged(
-    entry: Wanted, *objects: dict[str, Any], grace: float = 5.0, times: tuple[float, ...] = (0.0,)
+    entry: WantedResource, *objects: dict[str, Any], grace: float = 5.0, times: tuple[float, ...] = (0.0,)
 ) -> list[Verdict]:
     state, store = WaitState(began=0), Store()
     for thing in objects:
