@@ -91,6 +91,19 @@ def kinds_for(entries: Iterable[Mapping[str, Any]]) -> list[PolicyKind]:
     ]
 
 
+def operator_environment(limits: str, *, auth_timeout: str, limits_timeout: str) -> dict[str, str]:
+    """Variables of the Kuadrant operator that say what the Gateway does where there is no decision, and after which time.
+
+    :param limits: ``maas_limits_failure_mode``; the others are ``maas_auth_timeout`` and ``maas_limits_timeout``.
+    """
+    found = {}
+    for policy in POLICIES:
+        mode, timeout = (limits, limits_timeout) if policy.may_fail_open else (DENY, auth_timeout)
+        for prefix in policy.services.values():
+            found |= {f"{prefix}_FAILURE_MODE": mode, f"{prefix}_TIMEOUT": timeout}
+    return found
+
+
 def failure_modes(limits: str) -> dict[str, str]:
     """What the Gateway does where there is no decision, by type of service.
 
