@@ -12,7 +12,7 @@ description:
     about, for every kind of P(llmops.maas.policy_kinds#lookup). The chart has no values for these.
 options:
   _input:
-    description: What should happen where limits cannot be looked up, V(deny) or V(allow), see C(maas_limits_failure_mode).
+    description: What happens where limits cannot be looked up, V(deny) or V(allow), see C(maas_limits_failure_mode).
     type: str
     required: true
   auth_timeout:

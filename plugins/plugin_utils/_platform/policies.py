@@ -92,11 +92,11 @@ def kinds_for(entries: Iterable[Mapping[str, Any]]) -> list[PolicyKind]:
 
 
 def operator_environment(limits: str, *, auth_timeout: str, limits_timeout: str) -> dict[str, str]:
-    """Variables of the Kuadrant operator that say what the Gateway does where there is no decision, and after which time.
+    """Variables of the Kuadrant operator: what the Gateway does where there is no decision, and after which time.
 
     :param limits: ``maas_limits_failure_mode``; the others are ``maas_auth_timeout`` and ``maas_limits_timeout``.
     """
-    found = {}
+    found: dict[str, str] = {}
     for policy in POLICIES:
         mode, timeout = (limits, limits_timeout) if policy.may_fail_open else (DENY, auth_timeout)
         for prefix in policy.services.values():
