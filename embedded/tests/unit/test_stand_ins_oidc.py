@@ -92,6 +92,22 @@ def test_what_a_client_is_not_given_its_tokens_lack() -> None:
 
 
 @pytest.mark.parametrize(
+    ("claim", "path", "more"),
+    [
+        ("groups", ["groups"], []),
+        ("my.own.groups", ["my", "own", "groups"], []),
+        (r"my\.groups", ["my.groups"], []),
+        ("realm_access.roles", ["realm_access", "roles"], ["api-user"]),
+    ],
+)
+def test_dots_in_the_name_of_a_claim_nest_it(claim: str, path: list[str], more: list[str]) -> None:
+    found: Any = read(realm(claim), SECRETS).clients["app"].claims
+    for part in path:
+        found = found[part]
+    assert found == [*more, "developer", "user"]
+
+
+@pytest.mark.parametrize(
     ("asked", "status", "error"),
     [
         (form("app", "secret-1"), 401, "invalid_client"),
