@@ -74,9 +74,9 @@ def wrong(found: Iterable[Service], modes: Mapping[str, str]) -> list[Service]:
 
 
 def configured(gateway: Mapping[str, str], modes: Mapping[str, str]) -> dict[str, Any]:
-    """What the module resource_wait has to wait for until Kuadrant's filter is there and `wrong` finds none.
+    """What the module resource_wait has to wait for until Kuadrant's filter is there and ``wrong`` finds none.
 
-    The expression reads what `services` reads; a test compares both.
+    The expression reads what ``services`` reads; a test compares both.
     """
     target = (
         f"kind == '{GATEWAY_KIND}' && name == '{gateway['name']}' && (group || '{GATEWAY_GROUP}') == '{GATEWAY_GROUP}'"
