@@ -19,11 +19,12 @@ description:
   - Deployments, StatefulSets and DaemonSets are ready when they are rolled out completely; Jobs when complete (a
     failed one fails the task at once); CustomResourceDefinitions when established; Gateways when accepted and
     programmed; GatewayClasses when accepted; HTTPRoutes and GRPCRoutes when each parent accepted them and resolved
-    their references; Kuadrant, Authorino and Limitador when ready; Kuadrant's policies when accepted and enforced;
-    cert-manager's Certificates and issuers when ready; webhook configurations when every webhook of a Service has a CA
-    bundle; PersistentVolumeClaims when bound; Services when they exist and, if of type LoadBalancer, have an address;
-    Pods when ready or ended well; Namespaces when active; APIServices when available; Prometheuses and Alertmanagers
-    when reconciled and available; Secrets, ConfigMaps, ServiceAccounts, RBAC objects and runtimes when they exist.
+    their references; Kuadrant, Authorino and Limitador when ready; Kuadrant's policies (AuthPolicy, RateLimitPolicy,
+    TokenRateLimitPolicy, TLSPolicy and DNSPolicy) when accepted and enforced; cert-manager's Certificates and issuers
+    when ready; webhook configurations when every webhook of a Service has a CA bundle; PersistentVolumeClaims when
+    bound; Services when they exist and, if of type LoadBalancer, have an address; Pods when ready or ended well;
+    Namespaces when active; APIServices when available; Prometheuses and Alertmanagers when reconciled and available;
+    Secrets, ConfigMaps, ServiceAccounts, RBAC objects and runtimes when they exist.
   - For InferenceServices use M(llmops.maas.inference_service_wait).
 extends_documentation_fragment:
   - llmops.maas._kube_auth

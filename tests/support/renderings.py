@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def entries_of(playbook: str, tasks: Sequence[Json]) -> Entries:
     labels: Counter[str] = Counter()
     order = []
     for task in tasks:
-        arguments = dict(task["arguments"])
+        arguments = as_documented(task)
         if connection_of(arguments) == connection:
             arguments = {key: value for key, value in arguments.items() if key not in CONNECTION}
         parts = dict(numbered(parts_of(arguments)))
@@ -137,6 +138,25 @@ def entries_of(playbook: str, tasks: Sequence[Json]) -> Entries:
         found[playbook, label, "arguments"] = rest
         found.update({(playbook, label, name): part for name, part in parts.items()})
     return {(playbook, "all tasks", "order"): order, **found}
+
+
+def as_documented(task: Json) -> Json:
+    """The arguments with numbers where the module wants them: before ansible-core 2.19 templates give text."""
+    if not task["action"].startswith("llmops.maas."):
+        return dict(task["arguments"])
+    module = import_module(f"ansible_collections.llmops.maas.plugins.modules.{task['action'].rpartition('.')[2]}")
+    options = yaml.load(module.DOCUMENTATION, Loader=yaml.CSafeLoader)["options"]
+    return {name: _converted(value, options.get(name, {})) for name, value in task["arguments"].items()}
+
+
+def _converted(value: Any, option: Json) -> Any:
+    if isinstance(value, list):
+        return [_converted(item, {**option, "type": option.get("elements")}) for item in value]
+    if isinstance(value, Mapping):
+        within = option.get("suboptions", {})
+        return {name: _converted(item, within.get(name, {})) for name, item in value.items()}
+    numbers = {"int": int, "float": float}
+    return numbers[option["type"]](value) if isinstance(value, str) and option.get("type") in numbers else value
 
 
 def connection_of(arguments: Json) -> Json:

@@ -9,6 +9,7 @@ policies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,10 +140,11 @@ def transport(models: Sequence[Model], host: str, urls: Mapping[str, str], *, pl
         row = _row("transport", f"{model['name']} over http: {plain_http}", host, path, urls["http"])
         rows.append({**row, "model": model["name"], "expected": [404], "denied": True})
         if plain_http == REDIRECT:
-            rows[-1] |= {"expected": [301], "answer_headers": {"location": f"https://{host}(:443)?{path}"}}
+            where = f"https://{re.escape(host)}(:443)?{re.escape(path)}"
+            rows[-1] |= {"expected": [301], "answer_headers": {"location": where}}
     if hsts:
         row = _row("transport", "https with Strict-Transport-Security", host, PROBE_PATH, urls["https"])
-        headers = {"strict-transport-security": hsts}
+        headers = {"strict-transport-security": re.escape(hsts)}
         rows.append({**row, "expected": [403], "answer_headers": headers})
     return rows
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import GROUPS
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.cel import quoted, quoted_list
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 
 # Groups travel in one annotation, separated by commas; tiers become names of limits.
@@ -63,14 +64,31 @@ def read_access(
     :raises AccessError: at the first entry that is wrong.
     """
     known = [as_text(model) for model in models]
-    read_groups = [_group(entry, f"maas_groups[{index}]", known) for index, entry in enumerate(named(groups))]
+    read_groups = [_group(entry, f"maas_groups[{index}]", known) for index, entry in enumerate(_plain(groups, "name"))]
     names = _unique(read_groups, "maas_groups")
-    read_tiers = [_tier(entry, f"maas_tiers[{index}]", names) for index, entry in enumerate(named(tiers))]
+    read_tiers = [_tier(entry, f"maas_tiers[{index}]", names) for index, entry in enumerate(_plain(tiers))]
     _unique(read_tiers, "maas_tiers")
     _one_tier_each(names, read_tiers)
-    for index, user in enumerate(named(users)):
+    for index, user in enumerate(_plain(users)):
         _check_user(user, f"maas_users[{index}] ({user.get('name')}).groups", names)
     return Access(read_groups, read_tiers)
+
+
+def group_name(name: str) -> str:
+    """A group's name without the slash with which Keycloak's full paths begin: ``/developer`` is ``developer``."""
+    return name.removeprefix("/")
+
+
+def _plain(entries: Sequence[Mapping[str, Any]], *fields: str) -> list[Any]:
+    """Entries with the names of groups as the rules have them: those in ``groups``, and in these fields."""
+    return [_renamed(entry, fields) if isinstance(entry, Mapping) else entry for entry in named(entries)]
+
+
+def _renamed(entry: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    names = {field: group_name(entry[field]) for field in fields if isinstance(entry.get(field), str)}
+    groups = entry.get("groups")
+    lists = {"groups": [group_name(name) for name in groups]} if isinstance(groups, list) else {}
+    return {**entry, **names, **lists}
 
 
 def _entry(entry: Any, where: str, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -164,7 +182,7 @@ def _check_user(user: Mapping[str, Any], where: str, groups: Sequence[str]) -> N
 
 def member(groups_expression: str, groups: Iterable[str]) -> str:
     """CEL: whether one of the groups, separated by commas in the expression's value, is one of these."""
-    return f'({groups_expression}).split(",").exists(g, g in {json.dumps(list(groups))})'
+    return f'({groups_expression}).split(",").exists(g, g in {quoted_list(groups)})'
 
 
 def tier_expression(access: Access, groups_expression: str) -> str:
@@ -172,7 +190,7 @@ def tier_expression(access: Access, groups_expression: str) -> str:
     found = '""'
     for tier in reversed(access.tiers):
         if tier["groups"]:
-            found = f"{member(groups_expression, tier['groups'])} ? {json.dumps(tier['name'])} : {found}"
+            found = f"{member(groups_expression, tier['groups'])} ? {quoted(tier['name'])} : {found}"
     return found
 
 
@@ -205,7 +223,7 @@ def _request_conditions(model: Mapping[str, Any], endpoint: str) -> list[str]:
 
 
 def _is_path(model: Mapping[str, Any], ends: Iterable[str]) -> str:
-    return f"request.url_path in {json.dumps([path + end for path in model['paths'] for end in ends])}"
+    return f"request.url_path in {quoted_list(path + end for path in model['paths'] for end in ends)}"
 
 
 def _is_inference(model: Mapping[str, Any]) -> str:
@@ -244,11 +262,11 @@ def list_expression(access: Access, models: Iterable[Mapping[str, Any]], groups_
             " maas_model_list to false"
         )
     parts = [
-        f'{member(groups_expression, groups)} ? {json.dumps(", ".join(entries))} : ""'
+        f'{member(groups_expression, groups)} ? {quoted(", ".join(entries))} : ""'
         for groups, entries in by_groups.items()
     ]
     found = f'[{", ".join(parts)}].filter(part, part != "").join(", ")'
-    return f"{json.dumps(_LIST[0])} + {found} + {json.dumps(_LIST[1])}"
+    return f"{quoted(_LIST[0])} + {found} + {quoted(_LIST[1])}"
 
 
 def list_allowed_expression(access: Access, models: Iterable[Mapping[str, Any]], groups_expression: str) -> str:
@@ -287,7 +305,7 @@ def token_limits(access: Access) -> dict[str, Any]:
 
 
 def _limit(rates: Sequence[Mapping[str, Any]], tier: str, *conditions: str) -> dict[str, Any]:
-    predicates = [f"auth.identity.tier == {json.dumps(tier)}", *conditions]
+    predicates = [f"auth.identity.tier == {quoted(tier)}", *conditions]
     return {
         "when": [{"predicate": predicate} for predicate in predicates],
         "counters": [{"expression": "auth.identity.userid"}],

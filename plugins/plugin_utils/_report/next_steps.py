@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform import policies
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import GROUP_DEFAULTS
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Call, Shell
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Part, table, text
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import Found, Platform, address
@@ -23,7 +27,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import
 _KINDS = {
     "serving.kserve.io": "inferenceservices",
     "gateway.networking.k8s.io": "httproutes",
-    "kuadrant.io": "authpolicies,ratelimitpolicies",
+    policies.GROUP: ",".join(policy.plural for policy in policies.POLICIES),
 }
 _PLAYBOOKS = {
     "status": "this summary",
@@ -117,7 +121,7 @@ class Steps:
     def _key(self) -> str:
         """Secret of the newest key of the first user who may use the model; empty without one."""
         model = self._model()
-        if model is None or self._platform.auth_mode == "jwt":
+        if model is None or not takes(self._platform.auth_mode, ApiKey.name):
             return ""
         groups = [group for group in self._platform.groups if _may_infer(group, str(model["name"]))]
         names = {str(group["name"]) for group in groups}
@@ -140,11 +144,14 @@ class Steps:
             options += ["-H", shlex.quote(f"Host: {host}")]
         start = [f"curl {shlex.quote(url + str(model['paths'][0]) + endpoint)}", " ".join(options)]
         sent = [
-            f'-H "Authorization: {self._platform.key_prefix} $KEY"',
+            f'-H "Authorization: {self._authorization("$KEY")}"',
             "-H 'Content-Type: application/json'",
             f"-d {shlex.quote(json.dumps(question))}",
         ]
         return " \\\n  ".join([*start, *sent])
+
+    def _authorization(self, key: str) -> str:
+        return ApiKey(Identities(api_key_prefix=self._platform.key_prefix)).header(key)
 
     def _of_proxy(self, host: str) -> list[str]:
         """A proxy of the environment does not reach addresses of this machine."""

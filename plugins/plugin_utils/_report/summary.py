@@ -11,6 +11,9 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_PREFIX, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError, gateway_url
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import Jwt
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Cell, Part, Text, table, text
 
 Item = Mapping[str, Any]
@@ -102,9 +105,9 @@ def _facts(platform: Platform, found: Found) -> list[list[Cell]]:
     url, _reason = address(platform, found)
     if url:
         rows.append(_fact("Requests:", f"{url}, with the header Host: {platform.hostnames[0]}"))
-    if platform.auth_mode != "api_key":
+    if takes(platform.auth_mode, Jwt.name):
         rows.append(_fact("Tokens:", _tokens(platform)))
-    if platform.auth_mode != "jwt":
+    if takes(platform.auth_mode, ApiKey.name):
         rows.append(_fact("Users:", _users(platform)))
     if platform.missing:
         gone = ", ".join(platform.missing)

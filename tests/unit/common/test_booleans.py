@@ -185,7 +185,7 @@ def test_roles_that_a_text_turns_off_do_nothing(tmp_path: Path) -> None:
     """Each of them would need a cluster, which there is not."""
     roles = {
         "minio": "maas_minio_enabled",
-        "keycloak": "keycloak_enabled",
+        "keycloak": "maas_keycloak_enabled",
         "observability": "maas_observability_enabled",
     }
     book = tmp_path / "book.yml"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway import envoy, kuadrant
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import judged, leaked
@@ -21,6 +20,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import seal a
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import gateway_urls
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.listeners import listeners
 from tests.support import gateway_objects as objects
+from tests.support.auth_platform import planned
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 GATE = {"namespace": "llm", "name": "gate"}
@@ -120,8 +120,11 @@ def test_what_is_no_route_is_refused(route: str) -> None:
 
 
 def test_policies_set_the_headers_that_the_seal_goes_by() -> None:
-    names = yaml.safe_load((ROLES / "auth/vars/main.yml").read_text())
-    assert (names["__auth_user_header"], names["__auth_list_header"]) == (_seal.USER_HEADER, _seal.MODELS_HEADER)
+    plan = planned("api_key")
+    assert (plan["user_header"], plan["list_header"]) == (_seal.USER_HEADER, _seal.MODELS_HEADER)
+    template = (ROLES / "auth/templates/policies.yaml.j2").read_text()
+    assert template.count("{{ plan.user_header }}:") == 2
+    assert template.count("{{ plan.list_header }}:") == 1
 
 
 @pytest.mark.parametrize(
@@ -171,14 +174,28 @@ def test_nothing_is_asked_over_http_where_there_is_no_https() -> None:
     assert _entry_checks.transport([MODEL], "localhost", only, plain_http="redirect", hsts="x") == []
 
 
+CHECK = {"kind": "plain", "denied": True, "expected": [301], "names": [], "model": "", "served_name": ""}
+
+
 @pytest.mark.parametrize(("plain_http", "expected"), [("redirect", [301]), ("refuse", [404]), ("allow", None)])
 def test_http_must_do_what_was_chosen(plain_http: str, expected: list[int] | None) -> None:
     rows = _entry_checks.transport([MODEL], "localhost", URLS, plain_http=plain_http, hsts="max-age=1")
     assert [row["expected"] for row in rows if row["url"] == URLS["http"]] == ([expected] if expected else [])
-    assert rows[-1]["answer_headers"] == {"strict-transport-security": "max-age=1"}
+    check = {**CHECK, "expected": [403], "answer_headers": rows[-1]["answer_headers"]}
+    assert judged(check, Answer(403, 0.1, {"strict-transport-security": "max-age=1"})) == ""
+    assert "not max" in judged(check, Answer(403, 0.1, {"strict-transport-security": "max-age=10"}))
 
 
-CHECK = {"kind": "plain", "denied": True, "expected": [301], "names": [], "model": "", "served_name": ""}
+@pytest.mark.parametrize(
+    "hsts", ["max-age=31536000; includeSubDomains", "max-age=1 (a+b)", "a.b*", "[x]", "a|b", "\\d"]
+)
+def test_strict_transport_security_is_compared_as_text(hsts: str) -> None:
+    (row,) = _entry_checks.transport([], "localhost", URLS, plain_http="allow", hsts=hsts)
+    check = {**CHECK, "expected": [403], "answer_headers": row["answer_headers"]}
+    assert judged(check, Answer(403, 0.1, {"strict-transport-security": hsts})) == ""
+    for other in (f"{hsts}x", hsts.replace(".", "x").replace("b*", "bb"), "a", "x", "7"):
+        if other != hsts:
+            assert judged(check, Answer(403, 0.1, {"strict-transport-security": other})), other
 
 
 def test_a_header_of_the_answer_is_compared_as_a_whole() -> None:

@@ -160,11 +160,14 @@ def programs(command: str) -> list[str]:
     return [word for word in starts if not set(word) <= set(";|&()") and word not in {"export", "-H", "-d"}]
 
 
+POLICIES = "authpolicies,ratelimitpolicies,tokenratelimitpolicies"
+
+
 def test_a_newcomer_gets_the_path_of_kubectl(environment: Path) -> None:
     lines = steps(environment, found(), Call(["/srv/inventory"]))
     assert lines == [
         "export KUBECONFIG='/state/kube config'",
-        ".venv/bin/kubectl get inferenceservices,httproutes,authpolicies,ratelimitpolicies -n llm",
+        f".venv/bin/kubectl get inferenceservices,httproutes,{POLICIES} -n llm",
         ".venv/bin/kubectl get pods --all-namespaces",
         f"KEY=$(.venv/bin/kubectl get secret api-key-admin-3 -n kuadrant-system -o {VALUE} | base64 -d)",
         "curl http://127.100.16.5/qwen3/v1/chat/completions \\",
