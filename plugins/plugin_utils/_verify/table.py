@@ -11,12 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import parse_rates
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import all_kinds, task_of
 
 Row = dict[str, Any]
 
-KINDS = {"generate": ("chat", "completion", "stream", "models"), "embed": ("embeddings", "models")}
-# The kind of request that stands for a model where one is enough.
-MAIN = {"generate": "chat", "embed": "embeddings"}
 _MINUTE = 60
 _OK = 200
 _WINDOW = re.compile(r"(\d+)(h|ms|m|s)")
@@ -48,7 +46,7 @@ def access(
     for model in models:
         for user in users:
             group = _group(user, expected)
-            for kind in KINDS[model["task"]]:
+            for kind in task_of(model).kinds:
                 status = _status(group, str(model["name"]), kind, expected, exceptions)
                 name = f"{model['name']} {kind} as {user['name']}"
                 rows.append({**_row("access", name, kind, model, host), "user": user["name"], "expected": [status]})
@@ -91,7 +89,7 @@ def paths(models: Sequence[Mapping[str, Any]], user: str, host: str) -> list[Row
     """Every path and every served name of a model leads to it."""
     rows = []
     for model in models:
-        kind = MAIN[model["task"]]
+        kind = task_of(model).main
         others = [(path, model["served_names"][0]) for path in model["paths"][1:]]
         others += [(model["paths"][0], served) for served in model["served_names"][1:]]
         for path, served in others:
@@ -104,7 +102,7 @@ def credentials(models: Sequence[Mapping[str, Any]], user: str, expected: Mappin
     """Requests that bear no key or a wrong one, for each model."""
     rows = []
     for model in models:
-        kind = MAIN[model["task"]]
+        kind = task_of(model).main
         for case in ("none", "wrong_key", "wrong_prefix") if user else ("none", "wrong_key"):
             name = f"{model['name']} {kind} with {_WORDS[case]}"
             row = {**_row("credentials", name, kind, model, host), "credentials": case, "expected": [expected[case]]}
@@ -132,7 +130,7 @@ def tokens(
     _check(expected, exceptions)
     rows = []
     for model in models:
-        kind = MAIN[model["task"]]
+        kind = task_of(model).main
         for client in clients:
             lacks = client.get("lacks")
             group = _group(client, expected, "client")
@@ -154,7 +152,7 @@ def probe(
     return [
         {
             **_row(
-                "credentials", f"{model['name']} {MAIN[model['task']]} with {name}", MAIN[model["task"]], model, host
+                "credentials", f"{model['name']} {task_of(model).main} with {name}", task_of(model).main, model, host
             ),
             "secret": secret["name"],
             "secret_entry": secret.get("entry", "api_key"),
@@ -171,7 +169,7 @@ def hidden(models: Sequence[Mapping[str, Any]], names: Mapping[str, Sequence[str
     bearer = {"user": user} if user else {"credentials": "none"}
     for model in models[:1]:
         for other in names["hosts"]:
-            row = _row("hidden", f"host {other}", MAIN[model["task"]], model, other)
+            row = _row("hidden", f"host {other}", task_of(model).main, model, other)
             # The seal refuses what has no route before Envoy finds that out.
             rows.append({**row, **bearer, "server_name": host, "expected": [403, 404]})
     for path in names["paths"]:
@@ -199,7 +197,7 @@ def bursts(
     rows = []
     for tier in tiers:
         for model in models:
-            kind = MAIN[model["task"]]
+            kind = task_of(model).main
             limit, window = _limit(model, tier, limits.get(str(model["name"])))
             if limit and _may(tier, model, kind, expected, exceptions):
                 name = f"{model['name']} {limit} requests in {window} s, tier {tier['name']}"
@@ -368,7 +366,7 @@ def _status(
 
 
 def _check(expected: Mapping[str, Mapping[str, int]], exceptions: Sequence[Mapping[str, Any]]) -> None:
-    kinds = {_LIST, *(kind for found in KINDS.values() for kind in found)}
+    kinds = {_LIST, *all_kinds()}
     for group, statuses in expected.items():
         unknown = sorted(set(statuses) - kinds)
         if unknown:
