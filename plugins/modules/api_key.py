@@ -138,6 +138,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.keeper import Keeper, KeepError, Kept, Wanted, described
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import KeyValueError, check_given
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
     OptionError,
@@ -163,7 +164,7 @@ ARGUMENTS: dict[str, Any] = {
     "expires_at": {"type": "str"},
     "value": {"type": "str", "no_log": True},
     "allow_weak": {"type": "bool", "default": False},
-    "grace": {"type": "str", "default": "24h"},
+    "grace": {"type": "str", "default": DEFAULT_GRACE},
 }
 ERRORS = (DeliveryError, GoneError, KeepError, KeyValueError, KubeError, OptionError, TakenError, TimeError)
 

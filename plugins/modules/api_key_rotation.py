@@ -219,6 +219,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
     Delivery,
     DeliveryError,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
     OptionError,
@@ -248,7 +249,7 @@ ARGUMENTS: dict[str, Any] = {
     "selector": {"type": "dict", "default": {}},
     "force": {"type": "bool", "default": False},
     "adopt_selectors": {"type": "list", "elements": "str", "default": []},
-    "grace": {"type": "str", "default": "24h"},
+    "grace": {"type": "str", "default": DEFAULT_GRACE},
     "retire_wait": {"type": "str", "default": "60s"},
     "expires_in": {"type": "str"},
     "batch_size": {"type": "int", "default": 100},
@@ -261,7 +262,7 @@ ARGUMENTS: dict[str, Any] = {
             "urls": {"type": "list", "elements": "str", "default": []},
             "times": {"type": "int", "default": 3},
             "timeout": {"type": "str", "default": "30s"},
-            "prefix": {"type": "str", "default": "APIKEY"},
+            "prefix": {"type": "str", "default": KEY_PREFIX},
             "ca_cert": {"type": "path"},
             "validate_certs": {"type": "bool", "default": True},
         },

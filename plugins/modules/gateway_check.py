@@ -279,6 +279,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import G
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import Keys
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    KEY_ENTRY,
+    KEY_LABELS,
+    KEY_PREFIX,
+    KUADRANT_NAMESPACE,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
 _CREDENTIALS = ["key", "none", "wrong_key", "wrong_prefix", "token", "tampered_token"]
@@ -301,7 +307,7 @@ _REQUEST: dict[str, Any] = {
     "user": {"type": "str", "default": ""},
     # Names of things, not secrets themselves.
     "secret": {"type": "str", "default": "", "no_log": False},
-    "secret_entry": {"type": "str", "default": "api_key", "no_log": False},
+    "secret_entry": {"type": "str", "default": KEY_ENTRY, "no_log": False},
     "expected": {"type": "list", "elements": "int", "default": [200]},
     "denied": {"type": "bool", "default": False},
     "burst": {"type": "int", "default": 0},
@@ -310,22 +316,21 @@ _REQUEST: dict[str, Any] = {
 }
 
 
-def _argument_spec() -> dict[str, Any]:
-    return {
-        **AUTH_ARGUMENTS,
-        "url": {"type": "str", "required": True},
-        "requests": {"type": "list", "elements": "dict", "required": True, "options": _REQUEST},
-        "key_prefix": {"type": "str", "default": "APIKEY", "no_log": False},
-        "keys_namespace": {"type": "str", "default": "kuadrant-system", "no_log": False},
-        "key_labels": {"type": "dict", "default": {"app": "models-api"}, "no_log": False},
-        "clients_namespace": {"type": "str", "default": "keycloak", "no_log": False},
-        "token_url": {"type": "str", "default": "", "no_log": False},
-        "timeout": {"type": "int", "default": 30},
-        "gateway_ca_cert": {"type": "path"},
-        "gateway_ca_secret": {"type": "dict", "no_log": False},
-        "gateway_validate_certs": {"type": "bool", "default": True},
-        "progress": {"type": "path"},
-    }
+ARGUMENTS: dict[str, Any] = {
+    **AUTH_ARGUMENTS,
+    "url": {"type": "str", "required": True},
+    "requests": {"type": "list", "elements": "dict", "required": True, "options": _REQUEST},
+    "key_prefix": {"type": "str", "default": KEY_PREFIX, "no_log": False},
+    "keys_namespace": {"type": "str", "default": KUADRANT_NAMESPACE, "no_log": False},
+    "key_labels": {"type": "dict", "default": KEY_LABELS, "no_log": False},
+    "clients_namespace": {"type": "str", "default": "keycloak", "no_log": False},
+    "token_url": {"type": "str", "default": "", "no_log": False},
+    "timeout": {"type": "int", "default": 30},
+    "gateway_ca_cert": {"type": "path"},
+    "gateway_ca_secret": {"type": "dict", "no_log": False},
+    "gateway_validate_certs": {"type": "bool", "default": True},
+    "progress": {"type": "path"},
+}
 
 
 def _ca(kube: Kube, secret: Mapping[str, str] | None) -> str:
@@ -371,7 +376,7 @@ def checked(module: AnsibleModule) -> list[dict[str, Any]]:
 
 @guarded
 def main() -> None:
-    module = GuardedModule(argument_spec=_argument_spec(), supports_check_mode=True)
+    module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         results = checked(module)
     except (KubeError, GatewayError) as error:

@@ -12,12 +12,14 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    KEY_ENTRY,
+    RETIRE_AFTER,
+    USER,
+    WATCHED,
+    label_selector,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import PARTIAL_LIST, ApiError, Kube
-
-VALUE = "api_key"
-WATCHED = {"authorino.kuadrant.io/managed-by": "authorino"}
-USER = "secret.kuadrant.io/user-id"
-RETIRED = "llmops.maas/retire-after"
 
 
 class KeyMissingError(Exception):
@@ -40,12 +42,12 @@ class Keys:
         :raises KeyMissingError: there is none, or no header can carry it.
         """
         if self._found is None:
-            selector = ",".join(f"{name}={value}" for name, value in self._labels.items())
-            self._found = self._kube.request("GET", self._path, query={"labelSelector": selector}).get("items") or []
+            query = {"labelSelector": label_selector(self._labels)}
+            self._found = self._kube.request("GET", self._path, query=query).get("items") or []
         chosen = newest(self._found, user)
         if chosen is None:
             raise KeyMissingError(self._why_missing(user))
-        return sendable(chosen, VALUE)
+        return sendable(chosen, KEY_ENTRY)
 
     def key_in_secret(self, name: str, entry: str) -> str:
         """The key that is one entry of one Secret. Raises KeyMissingError as `of` does."""
@@ -81,7 +83,7 @@ def newest(secrets: Sequence[Mapping[str, Any]], user: str) -> Mapping[str, Any]
 
     def rank(secret: Mapping[str, Any]) -> tuple[bool, str, str]:
         metadata = secret["metadata"]
-        retired = RETIRED in (metadata.get("annotations") or {})
+        retired = RETIRE_AFTER in (metadata.get("annotations") or {})
         return not retired, str(metadata.get("creationTimestamp") or ""), str(metadata["name"])
 
     found = [secret for secret in secrets if (secret["metadata"].get("annotations") or {}).get(USER) == user]

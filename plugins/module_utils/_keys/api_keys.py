@@ -20,25 +20,29 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import fingerprint, generate, key_id, random_id
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    DISABLED,
+    EXPIRES,
+    GIVEN,
+    GROUP_ANNOTATIONS,
+    GROUP_LABELS,
+    GROUPS,
+    KEY_ENTRY,
+    KEY_ID,
+    LINEAGE,
+    NAME_PREFIX,
+    PART_OF,
+    PROVED,
+    RETIRE_AFTER,
+    SUCCEEDS,
+    SUPERSEDED_BY,
+    USER,
+    USER_ANNOTATIONS,
+    USER_LABELS,
+    WATCHED,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, moment, stamp
 
-VALUE = "api_key"
-WATCHED = {"authorino.kuadrant.io/managed-by": "authorino"}
-PART_OF = {"app.kubernetes.io/part-of": "llmops-maas"}
-KEY_ID = "llmops.maas/key-id"
-DISABLED = "llmops.maas/disabled"
-USER, GROUPS = "secret.kuadrant.io/user-id", "kuadrant.io/groups"
-EXPIRES = "llmops.maas/expires-at"
-LINEAGE = "llmops.maas/lineage"
-SUCCEEDS = "llmops.maas/succeeds"
-PROVED = "llmops.maas/proved-at"
-RETIRE_AFTER, SUPERSEDED_BY = "llmops.maas/retire-after", "llmops.maas/superseded-by"
-GIVEN = "llmops.maas/given"
-# Where keys that were made otherwise may say whose they are.
-USER_ANNOTATIONS = (USER, "kuadrant.io/user-id", "user-id")
-USER_LABELS = ("user", "username", "llmops.maas/user")
-GROUP_ANNOTATIONS = (GROUPS, "groups")
-GROUP_LABELS = ("group", "tier")
 _NAME_LENGTH = 253
 _SLUG_LENGTH = 40
 
@@ -140,14 +144,14 @@ def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | No
     :param selector: labels by which the AuthPolicy finds keys.
     :raises KeyObjectError: a moment in it that cannot be read, or a value that nobody could send.
     """
-    encoded = (secret.get("data") or {}).get(VALUE)
+    encoded = (secret.get("data") or {}).get(KEY_ENTRY)
     if encoded is None:
         return None
     metadata = secret["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     where = f"Secret {metadata['namespace']}/{metadata['name']}"
     if not encoded:
-        raise KeyObjectError(f"{where}: its {VALUE} is empty, which Authorino takes for no key; delete the Secret")
+        raise KeyObjectError(f"{where}: its {KEY_ENTRY} is empty, which Authorino takes for no key; delete the Secret")
     value = base64.b64decode(encoded).decode("utf-8", "surrogateescape")
     hide(value)
     try:
@@ -184,7 +188,8 @@ def read_key(secret: Mapping[str, Any], selector: Mapping[str, str]) -> Key | No
     if problem:
         whose = f"of user {key.identity.user}" if key.identity.user else "of nobody"
         raise KeyObjectError(
-            f"{where}: its {VALUE} {problem}, so nobody can send this key {whose}; rotate it, or delete the Secret", key
+            f"{where}: its {KEY_ENTRY} {problem}, so nobody can send this key {whose}; rotate it, or delete the Secret",
+            key,
         )
     return key
 
@@ -230,7 +235,7 @@ class NewKey:
             "type": "Opaque",
             "immutable": True,
             "metadata": {"name": self.name, "namespace": self.namespace, "labels": labels, "annotations": annotations},
-            "data": {VALUE: base64.b64encode(value.encode()).decode()},
+            "data": {KEY_ENTRY: base64.b64encode(value.encode()).decode()},
         }
 
 
@@ -267,6 +272,6 @@ def default_name(user: str) -> str:
     """``api-key-<user>``, made a name that Kubernetes takes: other characters give a digest of the whole user id."""
     slug = re.sub(r"[^a-z0-9-]+", "-", user.lower()).strip("-")[:_SLUG_LENGTH].strip("-")
     if slug == user:
-        return f"api-key-{user}"
+        return f"{NAME_PREFIX}-{user}"
     digest = hashlib.sha256(user.encode()).hexdigest()[:8]
-    return "-".join(part for part in ("api-key", slug, digest) if part)
+    return "-".join(part for part in (NAME_PREFIX, slug, digest) if part)

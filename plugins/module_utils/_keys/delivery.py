@@ -20,7 +20,8 @@ from string import Template
 from typing import Any, Protocol
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import PART_OF, VALUE, Key
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import Key
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_ENTRY, PART_OF
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -34,7 +35,7 @@ DELIVERY_ARGUMENTS: dict[str, Any] = {
             "options": {
                 "namespace": {"type": "str", "required": True},
                 "name": {"type": "str", "required": True},
-                "key": {"type": "str", "default": VALUE, "no_log": False},
+                "key": {"type": "str", "default": KEY_ENTRY, "no_log": False},
             },
         },
         "file": {"type": "path"},
@@ -166,7 +167,7 @@ class Delivery:
         places = self.places(key.identity.user, key.lineage)
         problem = key_problem(key.value) if places else ""
         if problem:
-            raise DeliveryError(f"{key.where} is not delivered, for its {VALUE} {problem}; rotate this key")
+            raise DeliveryError(f"{key.where} is not delivered, for its {KEY_ENTRY} {problem}; rotate this key")
         changed = [self._bring(key, place) for place in places]
         return [str(place) for place in places], any(changed)
 

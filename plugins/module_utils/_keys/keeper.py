@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import (
-    DISABLED,
     Identity,
     Key,
     NewKey,
@@ -21,6 +20,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import 
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import fingerprint
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DISABLED
 from ansible_collections.llmops.maas.plugins.module_utils._keys.rotation import adopt, mark, watch
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock

@@ -66,10 +66,24 @@ def entropy_bits(value: str) -> float:
     return -total * sum(share * math.log2(share) for share in shares)
 
 
+def weakness(value: str) -> str:
+    """Why a given key could be guessed, as words that follow "the key"; empty when it is strong enough."""
+    if len(value) < SHORTEST_GIVEN:
+        return f"has fewer than {SHORTEST_GIVEN} characters"
+    if entropy_bits(value) < LEAST_BITS:
+        return "can be guessed, for its characters repeat too much"
+    return ""
+
+
+def is_weak(value: str) -> bool:
+    """Whether a given key could be guessed: the one rule for the module's ``value`` and the inventory's ``key``."""
+    return bool(weakness(value))
+
+
 def check_given(value: str, where: str, *, allow_weak: bool) -> None:
     """Refuse a given key that cannot be sent or could be guessed.
 
-    :raises KeyValueError: with what is wrong and the mend.
+    :raises KeyValueError: with what is wrong and the fix.
     """
     if not _ALLOWED.fullmatch(value) or len(value) > LONGEST_GIVEN:
         raise KeyValueError(
@@ -78,8 +92,8 @@ def check_given(value: str, where: str, *, allow_weak: bool) -> None:
         )
     if allow_weak:
         return
-    mend = "leave it out to have one generated, or set allow_weak for a demonstration"
-    if len(value) < SHORTEST_GIVEN:
-        raise KeyValueError(f"{where}: the key has fewer than {SHORTEST_GIVEN} characters; {mend}")
-    if entropy_bits(value) < LEAST_BITS:
-        raise KeyValueError(f"{where}: the key can be guessed, for its characters repeat too much; {mend}")
+    problem = weakness(value)
+    if problem:
+        raise KeyValueError(
+            f"{where}: the key {problem}; leave it out to have one generated, or set allow_weak for a demonstration"
+        )

@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_LABELS, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, moment
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
 
 KEY_ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "default": "kuadrant-system"},
-    "key_labels": {"type": "dict", "default": {"app": "models-api"}, "no_log": False},
+    "namespace": {"type": "str", "default": KUADRANT_NAMESPACE},
+    "key_labels": {"type": "dict", "default": KEY_LABELS, "no_log": False},
     "now": {"type": "str"},
 }
 _LONGEST_USER = 256
@@ -36,7 +37,9 @@ def clock_of(params: Mapping[str, Any]) -> Clock:
 def store_of(params: Mapping[str, Any], kube: Kube) -> KeyStore:
     """The keys that the options choose. Raises OptionError."""
     if not params["key_labels"]:
-        raise OptionError("key_labels: give the labels by which the AuthPolicies find keys, such as {app: models-api}")
+        raise OptionError(
+            f"key_labels: give the labels by which the AuthPolicies find keys, such as {dict(KEY_LABELS)}"
+        )
     labels = {str(name): str(value) for name, value in params["key_labels"].items()}
     return KeyStore(kube, dns_name(params["namespace"], "namespace"), labels)
 

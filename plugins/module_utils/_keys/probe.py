@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import header_value, key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import generate, random_id
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_SERVICE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
 
 try:
@@ -33,7 +34,6 @@ _PAUSE_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
 _CONNECTIONS = 64
 _PORT = 5001
-SERVICE = "authorino-authorino-authorization"
 
 
 class ProbeError(Exception):
@@ -57,7 +57,7 @@ class Terms:
 
     times: int = 3
     timeout: float = 30.0
-    prefix: str = "APIKEY"
+    prefix: str = KEY_PREFIX
     ca_cert: str | None = None
     validate_certs: bool = True
 
@@ -193,17 +193,19 @@ class Authorino:
             )
         if not addresses:
             raise ProbeError(
-                f"Service {self._namespace}/{SERVICE} has no ready replica of Authorino: look at its Deployment, or set"
-                " the probe's url to try keys on the gateway"
+                f"Service {self._namespace}/{AUTHORINO_SERVICE} has no ready replica of Authorino: look at its"
+                " Deployment, or set the probe's url to try keys on the gateway"
             )
         return [Endpoint(f"http://{address}/check", host) for address in addresses for host in hosts]
 
     def _addresses(self) -> list[str]:
         if self._service:
-            service = self._read(f"/api/v1/namespaces/{quote(self._namespace, safe='')}/services/{SERVICE}", None)
+            service = self._read(
+                f"/api/v1/namespaces/{quote(self._namespace, safe='')}/services/{AUTHORINO_SERVICE}", None
+            )
             return [f"{service['spec']['clusterIP']}:{_PORT}"]
         path = f"/apis/discovery.k8s.io/v1/namespaces/{quote(self._namespace, safe='')}/endpointslices"
-        slices = self._read(path, {"labelSelector": f"kubernetes.io/service-name={SERVICE}"})["items"]
+        slices = self._read(path, {"labelSelector": f"kubernetes.io/service-name={AUTHORINO_SERVICE}"})["items"]
         return sorted({address for item in slices for address in _ready(item)})
 
     def _hosts(self) -> list[str]:

@@ -24,19 +24,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import described
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import (
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import Identity, Key, successor
+from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, DeliveryError
+from ansible_collections.llmops.maas.plugins.module_utils._keys.material import random_id
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+    AUTHORINO_DEPLOYMENT,
     KEY_ID,
     LINEAGE,
     PROVED,
     RETIRE_AFTER,
     SUPERSEDED_BY,
+    USER,
     WATCHED,
-    Identity,
-    Key,
-    successor,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, DeliveryError
-from ansible_collections.llmops.maas.plugins.module_utils._keys.material import random_id
 from ansible_collections.llmops.maas.plugins.module_utils._keys.plan import (
     ISSUING,
     KEEP,
@@ -186,7 +186,7 @@ class Rotation:
         if nameless:
             self._warn(
                 f"These Secrets are keys without a user id, which no policy lets in: {', '.join(nameless)}. Set the"
-                " annotation secret.kuadrant.io/user-id, or delete them"
+                f" annotation {USER}, or delete them"
             )
         return [key for key in found if key.identity.user and self._options.due.covers(key)]
 
@@ -196,7 +196,7 @@ class Rotation:
         names = ", ".join(key.name for key in strangers)
         self._warn(
             f"These keys were not made by this collection and are looked after from now on: {names}. Without the label"
-            " authorino.kuadrant.io/managed-by Authorino does not see them change"
+            f" {next(iter(WATCHED))} Authorino does not see them change"
         )
         adopted: dict[str, Key] = {}
         for key, future in in_parallel(lambda key: adopt(self._store, key), strangers, self._options.concurrency):
@@ -315,7 +315,7 @@ class Rotation:
         if trouble:
             raise StepError(
                 f"{old.where} was deleted, but the key is still accepted: {trouble}. Restart Authorino: kubectl -n"
-                " kuadrant-system rollout restart deployment authorino"
+                f" {self._store.namespace} rollout restart deployment {AUTHORINO_DEPLOYMENT}"
             )
         row.status = DONE
 

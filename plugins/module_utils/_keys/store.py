@@ -15,13 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import (
-    KEY_ID,
-    Key,
-    KeyObjectError,
-    NewKey,
-    read_key,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import Key, KeyObjectError, NewKey, read_key
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_ID, KEY_LABELS, label_selector
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, ConnectError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import worth_retrying
 
@@ -60,7 +55,7 @@ class KeyStore:
         Secrets that cannot be read as keys are skipped with a warning; keys that nobody can send only get one.
         """
         found: dict[str, Key | None] = {}
-        chosen = [",".join(f"{name}={value}" for name, value in self.labels.items()), KEY_ID, *further]
+        chosen = [label_selector(self.labels), KEY_ID, *further]
         for selector in chosen:
             for secret in self._list(selector):
                 self._collect(secret, found, warn)
@@ -90,7 +85,7 @@ class KeyStore:
                     raise
                 raise KubeError(
                     f"adopt_selectors, key_labels: {selector!r} is no label selector ({error}); write it as"
-                    " app=models-api"
+                    f" {label_selector(KEY_LABELS)}"
                 ) from error
             yield from answer["items"]
             following = answer["metadata"].get("continue")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_DEPLOYMENT, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.module_utils._wait.pod_health import KubeObject
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
@@ -57,11 +58,11 @@ CERT_MANAGER = Controller("cert-manager", "cert-manager", "cert-manager-controll
 CAINJECTOR = Controller("cert-manager-cainjector", "cert-manager", "cert-manager-cainjector", quiet=120.0)
 # Leases of 15 s: controller-runtime pkg/manager/manager.go (defaultLeaseDuration)
 KSERVE = Controller("kserve-controller-manager", "kserve", "kserve-controller")
-KUADRANT = Controller("kuadrant-operator-controller-manager", "kuadrant-system", "kuadrant-operator")
-AUTHORINO_OPERATOR = Controller("authorino-operator", "kuadrant-system", "authorino-operator")
-AUTHORINO = Controller("authorino", "kuadrant-system", "authorino")
-LIMITADOR_OPERATOR = Controller("limitador-operator-controller-manager", "kuadrant-system", "limitador-operator")
-DNS_OPERATOR = Controller("dns-operator-controller-manager", "kuadrant-system", "dns-operator")
+KUADRANT = Controller("kuadrant-operator-controller-manager", KUADRANT_NAMESPACE, "kuadrant-operator")
+AUTHORINO_OPERATOR = Controller("authorino-operator", KUADRANT_NAMESPACE, "authorino-operator")
+AUTHORINO = Controller(AUTHORINO_DEPLOYMENT, KUADRANT_NAMESPACE, "authorino")
+LIMITADOR_OPERATOR = Controller("limitador-operator-controller-manager", KUADRANT_NAMESPACE, "limitador-operator")
+DNS_OPERATOR = Controller("dns-operator-controller-manager", KUADRANT_NAMESPACE, "dns-operator")
 # Leases of 30 s: istio pilot/pkg/leaderelection/leaderelection.go. A revision has a Deployment of its own.
 ISTIOD = Controller("istiod", "istio-system", "pilot", others=("istiod-*",))
 

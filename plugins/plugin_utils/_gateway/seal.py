@@ -29,6 +29,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import PART_OF
+
 Json = dict[str, Any]
 
 # Headers that policies set: who the caller is, and the models that the caller may use (for the Pod that lists them).
@@ -105,7 +107,7 @@ def envoy_filter(
         "metadata": {
             "name": f"{gateway['name']}-seal",
             "namespace": gateway["namespace"],
-            "labels": {"app.kubernetes.io/part-of": "llmops-maas"},
+            "labels": PART_OF,
         },
         "spec": {
             "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway["name"]}],

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import GROUPS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import ends
 
@@ -27,7 +28,7 @@ _TIER = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
 # it first, so that an escaped slash would go uncounted; and once the answer is there, Envoy has rewritten it. Of all
 # that is posted, groups without "all" only get to inference.
 _HAS_USAGE = 'request.method == "POST"'
-API_KEY_GROUPS = 'auth.identity.?metadata.?annotations[?"kuadrant.io/groups"].orValue("")'
+API_KEY_GROUPS = f'auth.identity.?metadata.?annotations[?"{GROUPS}"].orValue("")'
 """CEL, for Authorino: the groups of the caller's API key, separated by commas."""
 ENDPOINTS = ("inference", "models", "metrics", "all")
 GROUP_DEFAULTS: dict[str, Any] = {"endpoints": ["inference", "models"], "models": []}

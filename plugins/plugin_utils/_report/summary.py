@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_PREFIX, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError, gateway_url
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Cell, Part, Text, table, text
 
@@ -35,8 +36,8 @@ class Platform:
     users: Sequence[Item] = ()
     groups: Sequence[Item] = ()
     auth_mode: str = "api_key"
-    key_prefix: str = "APIKEY"
-    keys_namespace: str = "kuadrant-system"
+    key_prefix: str = KEY_PREFIX
+    keys_namespace: str = KUADRANT_NAMESPACE
     keycloak: Item = field(default_factory=dict)
     issuer_url: str = ""
     embedded: bool = False

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.llmops.maas.plugins.filter.unlisted_keys import unlisted_keys
 from ansible_collections.llmops.maas.plugins.module_utils._keys import api_keys as objects
+from ansible_collections.llmops.maas.plugins.module_utils._keys import names
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import Identity, Key, read_key, successor
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, DeliveryError
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import (
@@ -27,6 +28,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.material import 
     entropy_bits,
     fingerprint,
     generate,
+    is_weak,
     key_id,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import OptionError, dns_name, user_id
@@ -95,6 +97,13 @@ def test_given_keys_that_are_weak_or_impossible_are_refused_without_being_shown(
         check_given(value, "value (user alice)", allow_weak=False)
     assert value not in str(caught.value)
     assert "value (user alice)" in str(caught.value)
+
+
+def test_weak_is_what_is_short_or_repeats_itself() -> None:
+    assert is_weak("short-key")
+    assert is_weak("x" * 31)
+    assert is_weak("a" * 64)
+    assert not is_weak("0123456789abcdef0123456789abcdef")
 
 
 @given(st.text(alphabet="0123456789abcdef", min_size=64, max_size=64).filter(lambda text: entropy_bits(text) > 200))
@@ -240,23 +249,23 @@ def test_a_secret_that_cannot_be_read_is_named_and_its_value_is_not() -> None:
         read_key(secret("empty", data={"api_key": ""}), LABELS)
     assert caught.value.key is None
     wrong = secret("wrong")
-    wrong["metadata"]["annotations"][objects.RETIRE_AFTER] = "soon"
+    wrong["metadata"]["annotations"][names.RETIRE_AFTER] = "soon"
     with pytest.raises(objects.KeyObjectError, match="retire-after: 'soon' is no moment"):
         read_key(wrong, LABELS)
     assert read_key(secret("none", data={"password": "eA=="}), LABELS) is None
 
 
 def test_there_can_be_only_one_successor_and_it_carries_on_what_limits_count_by() -> None:
-    old = key(labels={**LABELS, "team": "a", objects.KEY_ID: "0000000000", objects.DISABLED: "true"}, value="demo")
+    old = key(labels={**LABELS, "team": "a", names.KEY_ID: "0000000000", names.DISABLED: "true"}, value="demo")
     first, second = successor(old, LABELS), successor(old, LABELS)
     assert first.name == second.name == f"api-key-alice-{first.key_id}"
     body = first.secret()
     assert body["metadata"]["annotations"]["secret.kuadrant.io/user-id"] == "alice"
     assert body["metadata"]["annotations"]["kuadrant.io/groups"] == "premium"
-    assert body["metadata"]["annotations"][objects.GIVEN] == fingerprint("demo")
+    assert body["metadata"]["annotations"][names.GIVEN] == fingerprint("demo")
     assert body["metadata"]["labels"]["team"] == "a"
-    assert body["metadata"]["labels"][objects.KEY_ID] == first.key_id
-    assert objects.DISABLED not in body["metadata"]["labels"]
+    assert body["metadata"]["labels"][names.KEY_ID] == first.key_id
+    assert names.DISABLED not in body["metadata"]["labels"]
     assert body["immutable"] is True
     # Two runs make two values; the name lets only one of them be stored.
     assert body["data"] != second.secret()["data"]
