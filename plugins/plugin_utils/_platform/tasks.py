@@ -20,14 +20,14 @@ VERSIONS = ("/v1", "")
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class ModelEndpoint:
     """An endpoint of a model's server: ``path`` without the version, such as ``chat/completions``."""
 
     path: str
     access: EndpointClass
 
 
-_MODELS = Endpoint("models", "models")
+_MODELS = ModelEndpoint("models", "models")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ModelTask:
     :param example: body of a first request to the endpoint of `main`, without the name of the model.
     """
 
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[ModelEndpoint, ...]
     kinds: tuple[str, ...]
     main: str
     example: Mapping[str, Any]
@@ -49,13 +49,13 @@ class ModelTask:
 
 TASKS: dict[str, ModelTask] = {
     "generate": ModelTask(
-        endpoints=(Endpoint("chat/completions", "inference"), Endpoint("completions", "inference"), _MODELS),
+        endpoints=(ModelEndpoint("chat/completions", "inference"), ModelEndpoint("completions", "inference"), _MODELS),
         kinds=("chat", "completion", "stream", "models"),
         main="chat",
         example={"messages": [{"role": "user", "content": "Hello"}]},
     ),
     "embed": ModelTask(
-        endpoints=(Endpoint("embeddings", "inference"), _MODELS),
+        endpoints=(ModelEndpoint("embeddings", "inference"), _MODELS),
         kinds=("embeddings", "models"),
         main="embeddings",
         example={"input": "Hello"},

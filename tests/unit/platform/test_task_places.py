@@ -14,14 +14,21 @@ import yaml
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform import access as _access
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.catalogue import normalise
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import TASKS, VERSIONS, Endpoint, ModelTask
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import (
+    TASKS,
+    VERSIONS,
+    ModelEndpoint,
+    ModelTask,
+)
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.table import access, bursts
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/maas"
 RUNTIMES = {"vllm-latest": {"image": "vllm"}}
 GROUPS = [{"name": "user", "endpoints": ["inference"]}]
 TIERS = [{"name": "free", "groups": ["user"], "tokens": "9/min"}]
-DUMMY = ModelTask((Endpoint("rerank", "inference"), Endpoint("models", "models")), ("rerank", "models"), "rerank", {})
+DUMMY = ModelTask(
+    (ModelEndpoint("rerank", "inference"), ModelEndpoint("models", "models")), ("rerank", "models"), "rerank", {}
+)
 
 
 def test_each_kind_of_request_exists_and_goes_to_an_endpoint_of_its_task() -> None:
