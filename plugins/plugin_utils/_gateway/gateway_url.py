@@ -38,7 +38,7 @@ def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] |
     for listener in gateway["spec"].get("listeners") or [{}]:
         ports.setdefault(str(listener.get("protocol") or "HTTP").lower(), int(listener.get("port") or 80))
     address = str((service or {}).get("spec", {}).get("clusterIP") or "")
-    if _on_this_machine(address):
+    if on_this_machine(address):
         annotations = ((service or {}).get("metadata") or {}).get("annotations") or {}
         moved = json.loads(annotations.get(LOCAL_PORTS) or "{}")
         return {scheme: _url(scheme, address, int(moved.get(str(port), port))) for scheme, port in ports.items()}
@@ -52,7 +52,8 @@ def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] |
     return {scheme: _url(scheme, outside[0], port) for scheme, port in ports.items()}
 
 
-def _on_this_machine(address: str) -> bool:
+def on_this_machine(address: str) -> bool:
+    """Whether an address of a Service is one of this machine, as on the embedded cluster."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.policies import POLICIES
+
 Row = dict[str, Any]
 Objects = Sequence[Mapping[str, Any]]
 
@@ -33,18 +35,16 @@ def policies(
 ) -> list[Row]:
     """A row for each policy that a model needs, and for the one that denies by default.
 
-    :param models: the catalogue with every field; a model with ``rates`` needs a RateLimitPolicy.
-    :param tiers: ``maas_tiers``; where one has ``requests`` or ``tokens``, every model needs a policy for these.
-    :param found: all objects by kind: ``AuthPolicy``, ``RateLimitPolicy`` and ``TokenRateLimitPolicy``.
+    :param models: the catalogue with every field.
+    :param tiers: ``maas_tiers``; with them, an entry of ``POLICIES`` says whether a model needs that kind.
+    :param found: objects of all namespaces by kind, of each kind in ``POLICIES``.
     :param gateway: ``namespace`` and ``name``; the namespace is that of the models.
     :param components: rows of `component_rows`: those that fail are named where a policy is not enforced.
     """
     down = [f"{row['name']} is {row['got']}" for row in components if not row["passed"]]
     rows = []
-    requests, tokens = (any(tier.get(field) for tier in tiers) for field in ("requests", "tokens"))
     for model in models:
-        needed = {"AuthPolicy": True, "RateLimitPolicy": requests or model["rates"], "TokenRateLimitPolicy": tokens}
-        for kind in (kind for kind, wanted in needed.items() if wanted):
+        for kind in (entry.kind for entry in POLICIES if entry.needed(model, tiers)):
             name = f"{kind} of HTTPRoute {gateway['namespace']}/{model['name']}"
             policy = _targeting(found[kind], "HTTPRoute", gateway["namespace"], str(model["name"]))
             rows.append(_policy_row(name, policy, ("Accepted", "Enforced"), down, str(model["name"])))

@@ -20,7 +20,9 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import
     ModelEndpoint,
     ModelTask,
 )
-from ansible_collections.llmops.maas.plugins.plugin_utils._verify.table import access, bursts
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.access import access
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import read_expected
+from tests.support.verification import USERS, planned
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/maas"
 RUNTIMES = {"vllm-latest": {"image": "vllm"}}
@@ -84,8 +86,22 @@ def test_a_new_task_is_counted_and_allowed_as_inference(model: dict[str, Any]) -
 
 def test_a_new_task_is_verified(model: dict[str, Any]) -> None:
     statuses = {"user": {"rerank": 200, "models": 403}}
-    rows = access([model], [{"name": "bob", "groups": ["user"]}], statuses, [], "localhost")
+    rows = access([model], [{"name": "bob", "groups": ["user"]}], read_expected(statuses, []), "localhost")
     assert [(row["kind"], row["expected"]) for row in rows] == [("rerank", [200]), ("models", [403])]
-    tiers = [{**TIERS[0], "user": "probe", "secret": "probe"}]
-    (burst,) = bursts([model], tiers, {}, statuses, [], "localhost")
-    assert (burst["kind"], burst["burst"]) == ("rerank", 7)
+
+
+def test_a_new_task_is_in_the_plan_of_a_verification(model: dict[str, Any]) -> None:
+    table = {"default": {"rerank": 200, "models": 200}}
+    plan = planned(
+        catalogue=[model], verify_expected=table, tiers=TIERS, verify_only=["access", "limits", "credentials"]
+    )
+    rows = [*plan["requests"], *plan["probe_requests"], *plan["removed_requests"]]
+    assert {(row["section"], row["kind"]) for row in rows} == {
+        ("access", "rerank"),
+        ("access", "models"),
+        ("credentials", "rerank"),
+        ("limits", "rerank"),
+    }
+    assert [row["burst"] for row in plan["probe_requests"] if row["section"] == "limits"] == [7]
+    quick = planned(quick=True, catalogue=[model], verify_expected=table, tiers=TIERS)
+    assert [row["kind"] for row in quick["requests"]] == ["rerank"] * len(USERS)
