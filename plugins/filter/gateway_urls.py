@@ -9,6 +9,7 @@ short_description: Addresses at which a Gateway can be reached from here
 version_added: 0.1.0
 description:
   - As P(llmops.maas.gateway_url#filter), for each scheme that the Gateway has a listener for.
+  - Or the one address that somebody has set, such as that of a forwarded port. Of that only its own scheme is known.
 options:
   _input:
     description: The Gateway.
@@ -18,12 +19,16 @@ options:
     description: Its Service.
     type: dict
     required: true
+  url:
+    description: Address to use instead, see C(maas_gateway_url) of the role C(llmops.maas.maas). Empty means none.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
 - name: Show the addresses
   ansible.builtin.debug:
-    msg: "{{ gateway | llmops.maas.gateway_urls(service=service) }}"
+    msg: "{{ gateway | llmops.maas.gateway_urls(service=service, url=maas_gateway_url) }}"
 """
 
 RETURN = r"""
@@ -36,13 +41,16 @@ _value:
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import gateway_urls as addresses
 
 
-def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None) -> dict[str, str]:
+def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None, url: str = "") -> dict[str, str]:
     """See DOCUMENTATION."""
+    if url:
+        return {urlsplit(url).scheme: url}
     try:
         return addresses(gateway or None, service or None)
     except AddressError:

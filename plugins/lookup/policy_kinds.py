@@ -22,8 +22,8 @@ RETURN = r"""
 _raw:
   description:
     - One dictionary, by kind. Each entry has C(api_version), C(plural), C(services) (types of services of Kuadrant's
-      filter that decide for this kind, with the prefix of the operator's variables for them) and C(may_fail_open) (whether
-      C(maas_limits_failure_mode) says what happens when these do not answer; the others deny).
+      filter that decide for this kind, with the prefix of the operator's variables for them) and C(may_fail_open)
+      (whether C(maas_limits_failure_mode) says what happens when these do not answer; the others deny).
   type: list
   elements: dict
 """
