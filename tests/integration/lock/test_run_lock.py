@@ -358,7 +358,7 @@ def mirror(api_server: ApiServer, tmp_path: Path, checkout: Path) -> dict[str, A
     folder = tmp_path / "mirror"
     folder.mkdir()
     versions = yaml.safe_load((checkout / "roles/maas/defaults/main/versions.yml").read_text())["maas_versions"]
-    names = yaml.safe_load((checkout / "roles/maas/vars/main.yml").read_text())["maas_upstream"]
+    names = yaml.safe_load((checkout / "roles/maas/vars/main/main.yml").read_text())["maas_upstream"]
     for entry in names.values():
         name = re.sub(r"\{\{ maas_versions\.(\w+) \}\}", lambda match: versions[match[1]], entry["file"])
         (folder / name).touch()
