@@ -8,62 +8,57 @@ name: kuadrant_services
 short_description: Find what a gateway was told about Authorino and Limitador
 version_added: 0.1.0
 description:
-  - Reads the configuration of Kuadrant's filter out of the EnvoyFilters of a gateway, and gives the services that it
-    asks about requests, with how long it waits for them and what it does when they do not answer.
+  - Reads the configuration of Kuadrant's filter out of the EnvoyFilters of a Gateway, and gives the services that
+    decide about requests, with how long it waits for them and what it does when they do not answer.
 options:
   _input:
-    description: EnvoyFilters as the API server gives them.
+    description: EnvoyFilters as the API server gives them, of any namespaces.
     type: list
     elements: dict
     required: true
   gateway:
-    description: Name of the Gateway.
-    type: str
+    description: The Gateway (C(namespace), C(name)).
+    type: dict
     required: true
+  limits_failure_mode:
+    description: What should happen to requests that no limits can be looked up for, see C(maas_limits_failure_mode).
+    type: str
+    choices: [deny, allow]
+    default: deny
 """
 
 EXAMPLES = r"""
 - name: Show what happens when Authorino or Limitador do not answer
   ansible.builtin.debug:
-    msg: "{{ filters | llmops.maas.kuadrant_services('kuadrant-gateway') | map(attribute='failureMode') }}"
+    msg: "{{ filters | llmops.maas.kuadrant_services(gateway) | map(attribute='failureMode') }}"
+  vars:
+    gateway: {namespace: llm, name: kuadrant-gateway}
 """
 
 RETURN = r"""
 _value:
   description:
-    - Services with C(name), C(type), C(failureMode) and C(timeout), as the operator wrote them. Empty when the operator
-      has not configured the gateway yet.
+    - Services with C(name), C(type), C(failureMode) and C(timeout), as the operator wrote them, and C(wrong), which
+      says whether one fails otherwise than it should. Empty when the operator has not configured the Gateway yet.
   type: list
   elements: dict
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-# Types of services whose failure decides about a request (kuadrant-operator internal/wasm/types.go).
-_DECIDING = {"auth", "ratelimit", "ratelimit-check", "ratelimit-report"}
+from ansible_collections.llmops.maas.plugins.plugin_utils._kuadrant import wasm
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform import policies
 
 
-def kuadrant_services(envoy_filters: Iterable[Mapping[str, Any]], gateway: str) -> list[dict[str, Any]]:
+def kuadrant_services(
+    envoy_filters: Iterable[Mapping[str, Any]], gateway: Mapping[str, str], limits_failure_mode: str = policies.DENY
+) -> list[dict[str, Any]]:
     """See DOCUMENTATION."""
-    return [
-        {"name": name, **service}
-        for item in envoy_filters
-        if any(target.get("name") == gateway for target in item["spec"].get("targetRefs") or ())
-        for configuration in _configurations(item)
-        for name, service in configuration["services"].items()
-        if service["type"] in _DECIDING
-    ]
-
-
-def _configurations(envoy_filter: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for patch in envoy_filter["spec"].get("configPatches") or ():
-        typed = ((patch.get("patch") or {}).get("value") or {}).get("typed_config") or {}
-        text = (((typed.get("value") or {}).get("config") or {}).get("configuration") or {}).get("value")
-        content = json.loads(text) if text else {}
-        if "services" in content:
-            yield content
+    modes = policies.failure_modes(limits_failure_mode)
+    found = [item for item in wasm.services(envoy_filters, gateway) if item["type"] in modes]
+    wrong = wasm.wrong(found, modes)
+    return [{**item, "wrong": item in wrong} for item in found]
 
 
 class FilterModule:

@@ -62,14 +62,31 @@ def read_access(
     :raises AccessError: at the first entry that is wrong.
     """
     known = [as_text(model) for model in models]
-    read_groups = [_group(entry, f"maas_groups[{index}]", known) for index, entry in enumerate(named(groups))]
+    read_groups = [_group(entry, f"maas_groups[{index}]", known) for index, entry in enumerate(_plain(groups, "name"))]
     names = _unique(read_groups, "maas_groups")
-    read_tiers = [_tier(entry, f"maas_tiers[{index}]", names) for index, entry in enumerate(named(tiers))]
+    read_tiers = [_tier(entry, f"maas_tiers[{index}]", names) for index, entry in enumerate(_plain(tiers))]
     _unique(read_tiers, "maas_tiers")
     _one_tier_each(names, read_tiers)
-    for index, user in enumerate(named(users)):
+    for index, user in enumerate(_plain(users)):
         _check_user(user, f"maas_users[{index}] ({user.get('name')}).groups", names)
     return Access(read_groups, read_tiers)
+
+
+def group_name(name: str) -> str:
+    """A group's name without the slash with which Keycloak's full paths begin: ``/developer`` is ``developer``."""
+    return name.removeprefix("/")
+
+
+def _plain(entries: Sequence[Mapping[str, Any]], *fields: str) -> list[Any]:
+    """Entries with the names of groups as the rules have them: those in ``groups``, and in these fields."""
+    return [_renamed(entry, fields) if isinstance(entry, Mapping) else entry for entry in named(entries)]
+
+
+def _renamed(entry: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    names = {field: group_name(entry[field]) for field in fields if isinstance(entry.get(field), str)}
+    groups = entry.get("groups")
+    lists = {"groups": [group_name(name) for name in groups]} if isinstance(groups, list) else {}
+    return {**entry, **names, **lists}
 
 
 def _entry(entry: Any, where: str, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

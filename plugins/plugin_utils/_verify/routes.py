@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._kuadrant.routes import attached, schemes
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Row
 
 
@@ -29,35 +30,16 @@ def routes(
     """
     rows: dict[tuple[str, ...], Row] = {}
     for item in items:
-        if not _attached(item, gateway):
+        if not attached(item, gateway):
             continue
         where = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
         if where in open_routes:
             continue
-        asked = [url for scheme, url in (urls or {}).items() if scheme in _schemes(item, gateway)] or [""]
+        asked = [url for scheme, url in (urls or {}).items() if scheme in schemes(item, gateway)] or [""]
         for url, host, match in itertools.product(asked, _hosts(item, gateway), _matches(item)):
             row = {**_probe(match, host), "name": f"HTTPRoute {where}: {_in_words(match, host)}", "url": url}
             rows[where, host, str(match), url] = {**row, "section": "routes", "expected": list(denied)}
     return list(rows.values())
-
-
-def _schemes(item: Mapping[str, Any], gateway: Mapping[str, Any]) -> set[str]:
-    """Schemes of the listeners that the route is for: those that it names, else all."""
-    names = {parent.get("sectionName") for parent in item["spec"].get("parentRefs") or ()}
-    return {
-        str(listener.get("protocol") or "HTTP").lower()
-        for listener in gateway["spec"].get("listeners") or ()
-        if None in names or listener.get("name") in names
-    }
-
-
-def _attached(item: Mapping[str, Any], gateway: Mapping[str, Any]) -> bool:
-    home, target = item["metadata"]["namespace"], gateway["metadata"]
-    return any(
-        parent.get("kind", "Gateway") == "Gateway"
-        and (parent.get("namespace") or home, parent["name"]) == (target["namespace"], target["name"])
-        for parent in item["spec"].get("parentRefs") or ()
-    )
 
 
 def _hosts(item: Mapping[str, Any], gateway: Mapping[str, Any]) -> Iterator[str]:

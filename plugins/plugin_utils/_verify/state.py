@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._kuadrant import wasm
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.policies import POLICIES
 
 Row = dict[str, Any]
 Objects = Sequence[Mapping[str, Any]]
 
-_WASM = "envoy.filters.http.wasm"
 _MISSING = "missing"
 # What enforces policies (Deployments of the Kuadrant operator's chart and of its operands).
 COMPONENTS = (
@@ -36,8 +35,8 @@ def policies(
     """A row for each policy that a model needs, and for the one that denies by default.
 
     :param models: the catalogue with every field.
-    :param tiers: ``maas_tiers``; with them, an entry of ``POLICIES`` says whether a model needs that kind.
-    :param found: objects of all namespaces by kind, of each kind in ``POLICIES``.
+    :param tiers: ``maas_tiers``. Both say which policies a model needs, see ``POLICIES``.
+    :param found: all objects by kind, of each kind of ``POLICIES``.
     :param gateway: ``namespace`` and ``name``; the namespace is that of the models.
     :param components: rows of `component_rows`: those that fail are named where a policy is not enforced.
     """
@@ -115,27 +114,13 @@ def failure_modes(filters: Objects, gateway: Mapping[str, str], expected: Mappin
     :param filters: all EnvoyFilters; the Kuadrant operator writes the configuration of its wasm filter into one.
     :param expected: failure mode by type of service (kuadrant-operator 1.5, internal/wasm/types.go).
     """
-    found = {service["type"]: str(service.get("failureMode")) for service in _services(filters, gateway)}
+    found = {service["type"]: str(service.get("failureMode")) for service in wasm.services(filters, gateway)}
     rows = []
     for kind, mode in expected.items():
         got = found.get(kind, _MISSING)
         reason = "" if got == mode else "set by the environment of the Kuadrant operator's Deployment"
         rows.append(row("failure_modes", f"Failure mode of {kind}", mode, got, reason))
     return rows
-
-
-def _services(filters: Objects, gateway: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-    for item in filters:
-        targets = item["spec"].get("targetRefs") or ()
-        if item["metadata"]["namespace"] != gateway["namespace"] or not any(
-            target.get("kind") == "Gateway" and target.get("name") == gateway["name"] for target in targets
-        ):
-            continue
-        for patch in item["spec"].get("configPatches") or ():
-            value = (patch.get("patch") or {}).get("value") or {}
-            if value.get("name") == _WASM:
-                text = value["typed_config"]["value"]["config"]["configuration"]["value"]
-                yield from json.loads(text)["services"].values()
 
 
 def row(section: str, name: str, expected: str, got: str, reason: str, model: str = "") -> Row:
