@@ -5,27 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import task_of
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import ExpectedStatuses
-from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Model, Row, model_row
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Model, Row, VerifyUser, model_row
 
 
-def access(
-    models: Sequence[Model], users: Sequence[Mapping[str, Any]], expected: ExpectedStatuses, host: str
-) -> list[Row]:
+def access(models: Sequence[Model], users: Sequence[VerifyUser], expected: ExpectedStatuses, host: str) -> list[Row]:
     """A request for each model, user and kind.
 
     :param models: the catalogue with every field.
-    :param users: ``name`` and ``groups``.
     :raises TableError: a user or a kind without an expected status.
     """
     rows = []
     for model in models:
         for user in users:
-            group = expected.group_of(user)
+            group = expected.group_of(user["name"], user["groups"])
             for kind in task_of(model).kinds:
                 status = expected.status(group, str(model["name"]), kind)
                 name = f"{model['name']} {kind} as {user['name']}"
@@ -35,7 +31,7 @@ def access(
 
 
 def main_access(
-    models: Sequence[Model], users: Sequence[Mapping[str, Any]], expected: ExpectedStatuses, host: str
+    models: Sequence[Model], users: Sequence[VerifyUser], expected: ExpectedStatuses, host: str
 ) -> list[Row]:
     """Of `access` one request for each model and user, of the main kind of its task."""
     main = {model["name"]: task_of(model).main for model in models}

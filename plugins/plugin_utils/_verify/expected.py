@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import group_name
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import all_kinds
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import VerifyError
 
@@ -36,16 +37,15 @@ class ExpectedStatuses:
     by_group: Mapping[str, Mapping[str, int]]
     exceptions: Sequence[Mapping[str, Any]] = ()
 
-    def group_of(self, who: Mapping[str, Any], role: str = "user") -> str:
-        """The first of somebody's ``groups`` that has statuses. `role` says in messages what they are.
+    def group_of(self, name: str, groups: Sequence[str], role: str = "user") -> str:
+        """The first of somebody's groups that has statuses. `name` and `role` say in messages who it is.
 
         :raises TableError: there is neither one nor a default.
         """
-        group = next((name for name in who.get("groups") or () if name in self.by_group), _DEFAULT)
+        group = next((group for group in groups if group in self.by_group), _DEFAULT)
         if group not in self.by_group:
             raise TableError(
-                f"maas_verify_expected: has none of the groups of {role} {who['name']}; add one of them, or an entry"
-                " default"
+                f"maas_verify_expected: has none of the groups of {role} {name}; add one of them, or an entry default"
             )
         return group
 
@@ -84,11 +84,11 @@ def credential_status(statuses: Mapping[str, int], case: str) -> int:
 
 
 def read_expected(table: Mapping[Any, Mapping[str, int]], exceptions: Sequence[Mapping[str, Any]]) -> ExpectedStatuses:
-    """The tables as people wrote them: names of groups and models may be numbers.
+    """The tables as people wrote them: names may be numbers, and those of groups may begin with a slash.
 
     :raises TableError: a kind of request or a field that does not exist.
     """
-    by_group = {as_text(group): statuses for group, statuses in table.items()}
+    by_group = {group_name(as_text(group)): statuses for group, statuses in table.items()}
     kinds = {LIST, *all_kinds()}
     for group, statuses in by_group.items():
         unknown = sorted(set(statuses) - kinds)
@@ -103,4 +103,7 @@ def read_expected(table: Mapping[Any, Mapping[str, int]], exceptions: Sequence[M
                 f"maas_verify_exceptions[{number}]: needs expected, and may have group, model and kind;"
                 f" unknown is {', '.join(unknown) or 'nothing'}"
             )
-    return ExpectedStatuses(by_group, named(exceptions))
+    plain = [
+        {**entry, "group": group_name(entry["group"])} if "group" in entry else entry for entry in named(exceptions)
+    ]
+    return ExpectedStatuses(by_group, plain)

@@ -5,23 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import LIST, OK, ExpectedStatuses
-from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Model, Row
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Model, Row, VerifyUser
 
 
-def lists(
-    models: Sequence[Model], users: Sequence[Mapping[str, Any]], expected: ExpectedStatuses, host: str
-) -> list[Row]:
+def lists(models: Sequence[Model], users: Sequence[VerifyUser], expected: ExpectedStatuses, host: str) -> list[Row]:
     """For each user all names of the models whose own list the user may read, by `expected`.
 
-    :param users: ``name`` and ``groups``. One whose group has no status for ``list`` is left out.
+    :param users: one whose group has no status for ``list`` is left out.
     """
     rows = []
     for user in users:
-        group = expected.group_of(user)
+        group = expected.group_of(user["name"], user["groups"])
         status = expected.of_list(group)
         if status is None:
             continue

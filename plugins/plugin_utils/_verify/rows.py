@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 Row = dict[str, Any]
 """A request, with the fields of ``requests`` of the module gateway_check."""
 Model = Mapping[str, Any]
 """A complete entry of the catalogue."""
+
+
+class VerifyUser(TypedDict):
+    """Of somebody who has a key what a verification may know."""
+
+    name: str
+    groups: list[str]
 
 
 class VerifyError(ValueError):

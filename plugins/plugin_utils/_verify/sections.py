@@ -144,10 +144,10 @@ def _backend(survey: Survey) -> Probes | str:
     if settings.takes_keys:
         secrets = [own_keys.key_secret(own_keys.BACKEND, f"{survey.probe}-backend", settings.probe_groups)]
     else:
-        able = [client for client in settings.clients if "lacks" not in client] if settings.takes_tokens else []
+        able = [client for client in settings.clients if not client.lacks] if settings.takes_tokens else []
         if not able:
             return "no client of the issuer is known whose token would be sent"
-        how = {"credentials": "token", "secret": able[0]["secret"]}
+        how = {"credentials": "token", "secret": able[0].secret}
     requests = entry.backend(settings.models[0], settings.host, how, settings.credential_headers)
     return Probes(requests, secrets, backend=backend_of(survey))
 

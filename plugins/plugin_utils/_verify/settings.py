@@ -11,21 +11,27 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import BooleanError, as_boolean
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import group_name
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import Jwt
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import (
+    LACKING,
+    Client,
+    ClientError,
+    clients,
+)
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import ExpectedStatuses, read_expected
-from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Model, VerifyError
-
-# Clients of the deployed Keycloak that lack something a token needs; the role keycloak makes them for the verification.
-_LACKING = {"maas-verify-no-role": "role", "maas-verify-no-audience": "audience"}
-_JWT, _API_KEY = "jwt", "api_key"
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Model, VerifyError, VerifyUser
 
 
 @dataclass(frozen=True)
 class VerifySettings:
     """The platform as its variables describe it. Fields that are not explained are those of the role maas.
 
-    :param users: ``name`` and ``groups`` of those whose keys can be tried; none where only tokens are taken.
-    :param clients: clients of the deployed Keycloak whose tokens say what they can: ``name``, ``groups``, ``secret``
-        (name of the Secret with what gets a token), and ``lacks`` for one without a role or an audience.
+    :param users: those whose keys can be tried; none where only tokens are taken.
+    :param clients: clients of the deployed Keycloak with all rights, then those that the verification has there, each
+        of which lacks one.
     :param keycloak_namespace: empty where no Keycloak is deployed.
     :param tls_secret: empty without https.
     :param only: sections to run; empty for all.
@@ -44,9 +50,9 @@ class VerifySettings:
     models: Sequence[Model]
     tiers: Sequence[Mapping[str, Any]]
     auth_mode: str
-    users: Sequence[Mapping[str, Any]]
+    users: Sequence[VerifyUser]
     key_prefix: str
-    clients: Sequence[Mapping[str, Any]]
+    clients: Sequence[Client]
     keycloak_namespace: str
     keycloak_realm: str
     token_url: str
@@ -78,12 +84,12 @@ class VerifySettings:
 
     @property
     def takes_keys(self) -> bool:
-        return self.auth_mode != _JWT
+        return takes(self.auth_mode, ApiKey.name)
 
     @property
     def takes_tokens(self) -> bool:
         """Whether tokens are taken whose issuer the platform knows well enough to get some."""
-        return self.auth_mode != _API_KEY and bool(self.keycloak_namespace)
+        return takes(self.auth_mode, Jwt.name) and bool(self.keycloak_namespace)
 
 
 def read_settings(platform: Mapping[str, Any]) -> VerifySettings:
@@ -91,11 +97,10 @@ def read_settings(platform: Mapping[str, Any]) -> VerifySettings:
 
     :raises VerifyError: a table that cannot be used, or no user whose key could be tried.
     """
-    users = [{"name": user["name"], "groups": user.get("groups") or []} for user in named(platform["users"])]
-    if not users and platform["auth_mode"] != _JWT:
+    takes_keys = takes(platform["auth_mode"], ApiKey.name)
+    if takes_keys and not platform["users"]:
         raise VerifyError("maas_users: name at least one user, whose key the requests carry")
     keycloak = _flag(platform, "keycloak_enabled")
-    probe_groups = [as_text(group) for group in platform["verify_probe_groups"]]
     return VerifySettings(
         namespace=platform["namespace"],
         gateway_name=platform["gateway_name"],
@@ -108,11 +113,11 @@ def read_settings(platform: Mapping[str, Any]) -> VerifySettings:
         hsts=platform["hsts"],
         credential_headers=platform["credential_headers"],
         models=platform["catalogue"],
-        tiers=named(platform["tiers"]),
+        tiers=[{**tier, "groups": _groups(tier.get("groups"))} for tier in named(platform["tiers"])],
         auth_mode=platform["auth_mode"],
-        users=users if platform["auth_mode"] != _JWT else [],
+        users=_users(platform["users"]) if takes_keys else [],
         key_prefix=platform["api_key_prefix"],
-        clients=_clients(platform["keycloak_clients"], probe_groups),
+        clients=_clients(platform) if keycloak else [],
         keycloak_namespace=platform["keycloak_namespace"] if keycloak else "",
         keycloak_realm=platform["keycloak_realm"] if keycloak else "",
         token_url=platform["verify_token_url"].strip(),
@@ -126,7 +131,7 @@ def read_settings(platform: Mapping[str, Any]) -> VerifySettings:
         hidden_paths=platform["verify_hidden_paths"],
         failure_modes=platform["verify_failure_modes"],
         limits=platform["verify_limits"],
-        probe_groups=probe_groups,
+        probe_groups=_groups(platform["verify_probe_groups"]),
     )
 
 
@@ -141,15 +146,19 @@ def _boolean(value: Any, where: str) -> bool:
         raise VerifyError(str(error)) from error
 
 
-def _clients(given: Sequence[Mapping[str, Any]], probe_groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Those whose tokens have all that a token needs, and those that the role keycloak makes without it."""
-    entries = [*named(given), *({"name": name, "groups": probe_groups, "lacks": _LACKING[name]} for name in _LACKING)]
-    return [
-        {**client, "secret": f"keycloak-client-{client['name']}"}
-        for number, client in enumerate(entries)
-        if _has_rights(client, f"maas_keycloak_clients[{number}]")
-    ]
+def _users(given: Sequence[Mapping[str, Any]]) -> list[VerifyUser]:
+    return [{"name": as_text(user["name"]), "groups": _groups(user.get("groups"))} for user in given]
 
 
-def _has_rights(client: Mapping[str, Any], where: str) -> bool:
-    return all(_boolean(client.get(field, True), f"{where}.{field}") for field in ("role", "audience"))
+def _groups(given: Sequence[Any] | None) -> list[str]:
+    return [group_name(as_text(group)) for group in given or ()]
+
+
+def _clients(platform: Mapping[str, Any]) -> list[Client]:
+    """Those that lack nothing, and those of the verification."""
+    groups = _groups([group["name"] for group in platform["groups"]])
+    try:
+        made = clients(platform["keycloak_clients"], groups, platform["verify_probe_groups"])
+    except ClientError as error:
+        raise VerifyError(str(error)) from error
+    return [client for client in made if not client.lacks or client.name == LACKING[client.lacks]]

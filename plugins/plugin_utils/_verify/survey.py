@@ -17,6 +17,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url i
     gateway_urls,
     on_this_machine,
 )
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import SERVICE, realm_url, token_url
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.policies import POLICIES
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import VerifyError
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.settings import VerifySettings
@@ -70,11 +71,11 @@ class Survey:
         settings = self.settings
         if settings.token_url or not settings.keycloak_namespace:
             return settings.token_url
-        service = _find(self.objects["Service"], settings.keycloak_namespace, "keycloak")
+        service = _find(self.objects["Service"], settings.keycloak_namespace, SERVICE)
         address = str(service.get("spec", {}).get("clusterIP") or "")
         if not on_this_machine(address):
             return ""
-        return f"http://{address}:{_KEYCLOAK_PORT}/realms/{settings.keycloak_realm}/protocol/openid-connect/token"
+        return token_url(realm_url(f"http://{address}:{_KEYCLOAK_PORT}", settings.keycloak_realm))
 
 
 def survey(settings: VerifySettings, resources: Sequence[Objects], probe: str) -> Survey:

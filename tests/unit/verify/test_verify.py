@@ -18,6 +18,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import K
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import Tokens, tampered
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError, gateway_url
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import Client
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.access import access, main_access, paths
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.credentials import credentials
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import TableError, read_expected
@@ -120,29 +121,25 @@ def test_the_list_of_models_is_expected_to_hold_those_that_the_table_lets_a_user
 
 
 def test_tokens_are_tried_for_each_client_and_model_and_one_that_was_tampered_with() -> None:
-    clients = [
-        {"name": "app", "groups": ["admin"], "secret": "app"},
-        {"name": "reader", "groups": ["readonly"], "secret": "reader"},
-        {"name": "no-role", "groups": ["admin"], "secret": "no-role", "lacks": "role"},
-    ]
+    clients = [Client("app", ["admin"]), Client("reader", ["readonly"]), Client("no-role", ["admin"], role=False)]
     statuses = {"tampered_token": 401, "token_without_role": 403}
     rows = tokens([CHAT_MODEL, EMBED_MODEL], clients, TABLE, statuses, "localhost")
     assert [(row["model"], row["secret"], row["credentials"], row["expected"]) for row in rows[:4]] == [
-        ("qwen3", "app", "token", [200]),
-        ("qwen3", "reader", "token", [403]),
-        ("qwen3", "no-role", "token", [403]),
-        ("qwen3", "app", "tampered_token", [401]),
+        ("qwen3", "keycloak-client-app", "token", [200]),
+        ("qwen3", "keycloak-client-reader", "token", [403]),
+        ("qwen3", "keycloak-client-no-role", "token", [403]),
+        ("qwen3", "keycloak-client-app", "tampered_token", [401]),
     ]
     assert [row["kind"] for row in rows[4:]] == ["embeddings"] * 4
     with pytest.raises(TableError, match="none of the groups of client x"):
-        tokens([CHAT_MODEL], [{"name": "x", "secret": "x"}], TABLE, statuses, "localhost")
+        tokens([CHAT_MODEL], [Client("x")], TABLE, statuses, "localhost")
 
 
 def test_a_case_without_an_expected_status_is_named() -> None:
     with pytest.raises(TableError, match=r"maas_verify_credentials: has no status for wrong_key; add it"):
         credentials([CHAT_MODEL], "", {"none": 401}, "localhost")
     with pytest.raises(TableError, match="no status for token_without_role"):
-        tokens([CHAT_MODEL], [{"name": "n", "groups": ["admin"], "secret": "s", "lacks": "role"}], TABLE, {}, "h")
+        tokens([CHAT_MODEL], [Client("n", ["admin"], role=False)], TABLE, {}, "h")
 
 
 @pytest.mark.parametrize("token", ["a.b.Axyz", "a.b.xyz"])

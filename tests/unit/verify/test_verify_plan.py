@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import wrong_credentials
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.policies import POLICIES
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import all_kinds
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.plan import VerifyPlan, kinds
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import VerifyError
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.sections import SECTIONS
@@ -20,7 +22,7 @@ from tests.support.verification import CLIENTS, NOMIC, QWEN, USERS, objects, pla
 
 SPEC = Path(__file__).resolve().parents[3] / "roles/maas/meta/argument_specs.yml"
 OPTIONS = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
-CASES = {"none", "wrong_key", "wrong_prefix", "removed", "expired"}
+CASES = {wrong.name for wrong in wrong_credentials("both")}
 NO_NEW_USERS = "only tokens are taken, and a token's user cannot be a new one for each run"
 
 
@@ -300,7 +302,10 @@ def test_every_kind_of_policy_is_read_and_reported() -> None:
         ({"verify_expected": {"admin": {"talk": 200}}}, "maas_verify_expected.admin: unknown kind talk"),
         ({"verify_exceptions": [{"model": "x"}]}, "maas_verify_exceptions[0]: needs expected"),
         ({"tls_enabled": "perhaps"}, "maas_tls_enabled: 'perhaps' is not a boolean"),
-        ({"keycloak_clients": [{"name": "c", "role": "of"}]}, "maas_keycloak_clients[0].role: 'of' is not a boolean"),
+        (
+            {"keycloak_enabled": True, "keycloak_clients": [{"name": "c", "groups": ["nobody"]}]},
+            "maas_keycloak_clients[0] (c).groups[0]: 'nobody' is not in maas_groups",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_anything_is_read(variables: dict[str, Any], message: str) -> None:
@@ -309,8 +314,26 @@ def test_what_cannot_be_planned_is_refused_before_anything_is_read(variables: di
     assert message in str(error.value)
 
 
+def test_names_of_groups_are_the_same_with_and_without_a_slash() -> None:
+    tiers = [{"name": "all", "groups": ["/admin", "readonly"]}]
+    users = [{"name": "alice", "groups": ["/admin"]}]
+    exceptions = [{"group": "/admin", "kind": "chat", "expected": 404}]
+    plan = planned(
+        verify_expected={"/admin": dict.fromkeys(all_kinds(), 200)},
+        verify_exceptions=exceptions,
+        verify_probe_groups=["/admin"],
+        tiers=tiers,
+        users=users,
+    )
+    assert [row["expected"] for row in plan["requests"] if row["name"] == "qwen3 chat as alice"] == [[404]]
+    groups = {
+        entry["name"]: entry["annotations"]["kuadrant.io/groups"] for entry in plan["secrets"] if "annotations" in entry
+    }
+    assert (groups["maas-verify-expired"], groups["maas-verify-tier-0"]) == ("admin", "admin,readonly")
+
+
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_a_status_that_the_inventory_lacks_is_named_before_anything_is_made(case: str) -> None:
     statuses = {name: 401 for name in CASES if name != case}
     with pytest.raises(VerifyError, match=f"maas_verify_credentials: has no status for {case}; add it"):
-        planned(verify_credentials=statuses)
+        planned(auth_mode="both", keycloak_clients=CLIENTS, verify_credentials=statuses)

@@ -25,6 +25,9 @@ MODES: dict[str, tuple[type[Method], ...]] = {"api_key": (ApiKey,), "jwt": (Jwt,
 
 NO_CREDENTIAL = WrongCredential("none", "no key", "none")
 
+METHODS: tuple[type[Method], ...] = tuple(dict.fromkeys(method for methods in MODES.values() for method in methods))
+"""All methods, each once."""
+
 
 class ModeError(ValueError):
     """Methods that cannot go together, or none; the message names the variable and the fix."""
