@@ -37,9 +37,8 @@ options:
     type: list
     elements: str
   identity_groups:
-    description: CEL expression, for Authorino, of the caller's groups, separated by commas.
+    description: CEL that gives the caller's groups, separated by commas. Default are those of an API key.
     type: str
-    default: auth.identity.?metadata.?annotations[?"kuadrant.io/groups"].orValue("")
 """
 
 EXAMPLES = r"""
@@ -52,7 +51,8 @@ RETURN = r"""
 _value:
   description:
     - The entries with C(allowed) (a CEL predicate for the AuthPolicy), C(tier) (a CEL expression of the caller's tier),
-      C(request_limits_by_tier) and C(token_limits_by_tier) (C(limits) of a RateLimitPolicy and a TokenRateLimitPolicy).
+      C(request_limits_by_tier) and C(token_limits_by_tier) (C(limits) of a RateLimitPolicy and a TokenRateLimitPolicy;
+      for further kinds of P(llmops.maas.policy_kinds#lookup) a field each).
   type: list
   elements: dict
 """
@@ -63,6 +63,9 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform import access as _access
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform import model_rules
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
 
 
 def access(
@@ -71,7 +74,7 @@ def access(
     tiers: Sequence[Mapping[str, Any]],
     users: Sequence[Mapping[str, Any]] = (),
     models: Sequence[str] | None = None,
-    identity_groups: str = _access.API_KEY_GROUPS,
+    identity_groups: str = ApiKey(Identities()).groups(),
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION."""
     known = [str(model["name"]) for model in catalogue] if models is None else models
@@ -79,17 +82,7 @@ def access(
         table = _access.read_access(groups, tiers, users, known)
     except _access.AccessError as error:
         raise AnsibleFilterError(str(error)) from error
-    tier = _access.tier_expression(table, identity_groups)
-    return [
-        {
-            **model,
-            "allowed": _access.allowed_expression(table, model, identity_groups),
-            "tier": tier,
-            "request_limits_by_tier": _access.request_limits(table, model),
-            "token_limits_by_tier": _access.token_limits(table),
-        }
-        for model in catalogue
-    ]
+    return model_rules.of_models(catalogue, table, identity_groups)
 
 
 class FilterModule:

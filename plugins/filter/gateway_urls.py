@@ -41,20 +41,13 @@ _value:
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError
-from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import gateway_urls as addresses
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import reachable
 
 
 def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None, url: str = "") -> dict[str, str]:
     """See DOCUMENTATION."""
-    if url:
-        return {urlsplit(url).scheme: url}
-    try:
-        return addresses(gateway or None, service or None)
-    except AddressError:
-        return {}
+    return reachable(gateway, service, url)
 
 
 class FilterModule:

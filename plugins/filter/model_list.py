@@ -62,7 +62,10 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform import access as _access
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform import model_rules
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError
 
 
 def model_list(
@@ -72,27 +75,15 @@ def model_list(
     tiers: Sequence[Mapping[str, Any]],
     limits: str = "",
     models: Sequence[str] | None = None,
-    identity_groups: str = _access.API_KEY_GROUPS,
+    identity_groups: str = ApiKey(Identities()).groups(),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     known = [str(model["name"]) for model in catalogue] if models is None else models
-    if name in known:
-        raise AnsibleFilterError(f"maas_models ({name}): this name is taken by the list of models; choose another")
     try:
         table = _access.read_access(groups, tiers, (), known)
-        rates = parse_rates(limits, "maas_model_list_limits")
-        expression = _access.list_expression(table, catalogue, identity_groups)
-    except (_access.AccessError, RateError) as error:
+        return model_rules.of_list(catalogue, table, identity_groups, name=name, taken=known, limits=limits)
+    except (_access.AccessError, RateError, model_rules.NameTakenError) as error:
         raise AnsibleFilterError(str(error)) from error
-    counted = {"counters": [{"expression": "auth.identity.userid"}], "rates": rates}
-    return {
-        "name": name,
-        "allowed": _access.list_allowed_expression(table, catalogue, identity_groups),
-        "tier": _access.tier_expression(table, identity_groups),
-        "list": expression,
-        "request_limits_by_tier": {"requests": counted} if rates else {},
-        "token_limits_by_tier": {},
-    }
 
 
 class FilterModule:

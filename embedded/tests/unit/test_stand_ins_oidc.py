@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -26,37 +22,28 @@ from aiohttp.test_utils import TestClient, TestServer
 from stand_ins.oidc.issuer import Issuer
 from stand_ins.oidc.realm import RealmError, read
 
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # before ansible-core 2.19 every text was a template
+from ansible_collections.llmops.maas.plugins.filter.keycloak_plan import keycloak_plan
 
-    def trust_as_template(value: str) -> str:
-        return value
-
-
-ROLE = CHECKOUT / "roles/keycloak"
 CLIENTS = [{"name": "app", "groups": ["developer", "user"], "token_seconds": 60}, {"name": "bare", "role": False}]
 SECRETS = {f"MAAS_CLIENT_SECRET_{number}": f"secret-{number}" for number in range(4)}
 BASE = "http://sso.example"
 TOKEN = "/realms/maas/protocol/openid-connect/token"
 
 
-def realm() -> dict[str, Any]:
-    """The realm as the role's template renders it."""
-    variables = {
+def realm(groups_claim: str = "groups") -> dict[str, Any]:
+    """The realm as the role has it."""
+    platform = {
         "keycloak_realm": "maas",
-        "keycloak_audience": "maas-api",
-        "keycloak_role": "api-user",
-        "keycloak_groups_claim": "groups",
-        "keycloak_groups": ["admin", "developer", "user"],
+        "keycloak_url": BASE,
+        "keycloak_namespace": "keycloak",
+        "oidc_audience": "maas-api",
+        "oidc_role": "api-user",
+        "oidc_groups_claim": groups_claim,
+        "groups": [{"name": "admin"}, {"name": "developer"}, {"name": "user"}],
         "keycloak_clients": CLIENTS,
-        "keycloak_probe_groups": ["admin"],
-        **yaml.safe_load((ROLE / "vars/main.yml").read_text()),
+        "verify_probe_groups": ["admin"],
     }
-    text = (ROLE / "templates/realm.json.j2").read_text()
-    found = {name: trust_as_template(value) if isinstance(value, str) else value for name, value in variables.items()}
-    rendered = Templar(DataLoader(), variables=found).template(trust_as_template(text))
-    content: dict[str, Any] = rendered if isinstance(rendered, dict) else json.loads(rendered)
+    content: dict[str, Any] = keycloak_plan(platform)["realm"]
     return content
 
 

@@ -9,6 +9,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 # Ports of a Service that only root may listen on are moved on the embedded cluster; the Service says where to.
 LOCAL_PORTS = "llmops.maas/local-ports"
@@ -50,6 +51,19 @@ def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] |
             " forward a port to its Service and set maas_gateway_url, such as http://127.0.0.1:8000"
         )
     return {scheme: _url(scheme, outside[0], port) for scheme, port in ports.items()}
+
+
+def reachable(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | None, url: str = "") -> dict[str, str]:
+    """Address by scheme; empty where none can be reached from here.
+
+    :param url: the one address that somebody has set, such as that of a forwarded port.
+    """
+    if url:
+        return {urlsplit(url).scheme: url}
+    try:
+        return gateway_urls(gateway or None, service or None)
+    except AddressError:
+        return {}
 
 
 def on_this_machine(address: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import GROUPS
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.cel import quoted, quoted_list
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import ends
 
@@ -180,7 +181,7 @@ def _check_user(user: Mapping[str, Any], where: str, groups: Sequence[str]) -> N
 
 def member(groups_expression: str, groups: Iterable[str]) -> str:
     """CEL: whether one of the groups, separated by commas in the expression's value, is one of these."""
-    return f'({groups_expression}).split(",").exists(g, g in {json.dumps(list(groups))})'
+    return f'({groups_expression}).split(",").exists(g, g in {quoted_list(groups)})'
 
 
 def tier_expression(access: Access, groups_expression: str) -> str:
@@ -188,7 +189,7 @@ def tier_expression(access: Access, groups_expression: str) -> str:
     found = '""'
     for tier in reversed(access.tiers):
         if tier["groups"]:
-            found = f"{member(groups_expression, tier['groups'])} ? {json.dumps(tier['name'])} : {found}"
+            found = f"{member(groups_expression, tier['groups'])} ? {quoted(tier['name'])} : {found}"
     return found
 
 
@@ -220,7 +221,7 @@ def _request_conditions(model: Mapping[str, Any], endpoint: str) -> list[str]:
 
 
 def _is_path(model: Mapping[str, Any], below: Iterable[str]) -> str:
-    return f"request.url_path in {json.dumps([path + end for path in model['paths'] for end in below])}"
+    return f"request.url_path in {quoted_list(path + end for path in model['paths'] for end in below)}"
 
 
 # What a caller may list travels in one header; Envoy takes 60 KiB of headers from a request.
@@ -254,11 +255,11 @@ def list_expression(access: Access, models: Iterable[Mapping[str, Any]], groups_
             " maas_model_list to false"
         )
     parts = [
-        f'{member(groups_expression, groups)} ? {json.dumps(", ".join(entries))} : ""'
+        f'{member(groups_expression, groups)} ? {quoted(", ".join(entries))} : ""'
         for groups, entries in by_groups.items()
     ]
     found = f'[{", ".join(parts)}].filter(part, part != "").join(", ")'
-    return f"{json.dumps(_LIST[0])} + {found} + {json.dumps(_LIST[1])}"
+    return f"{quoted(_LIST[0])} + {found} + {quoted(_LIST[1])}"
 
 
 def list_allowed_expression(access: Access, models: Iterable[Mapping[str, Any]], groups_expression: str) -> str:
@@ -297,7 +298,7 @@ def token_limits(access: Access) -> dict[str, Any]:
 
 
 def _limit(rates: Sequence[Mapping[str, Any]], tier: str, *conditions: str) -> dict[str, Any]:
-    predicates = [f"auth.identity.tier == {json.dumps(tier)}", *conditions]
+    predicates = [f"auth.identity.tier == {quoted(tier)}", *conditions]
     return {
         "when": [{"predicate": predicate} for predicate in predicates],
         "counters": [{"expression": "auth.identity.userid"}],

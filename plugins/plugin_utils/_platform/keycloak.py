@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 SERVICE = "keycloak"
 TOKEN_SECONDS = 300
+# The claim in which Keycloak itself names the roles of the realm.
+ROLES_CLAIM = "realm_access.roles"
 # Clients of the verification. What each lacks is proved to be asked for.
 LACKING = {"role": "maas-verify-no-role", "audience": "maas-verify-no-audience"}
 
@@ -104,16 +106,21 @@ def realm(
 
     Keycloak puts the secrets of the clients in the place of the variables when it imports the realm.
 
-    :param groups_claim: name of the claim with the groups, as its mappers have it.
+    :param role: the role of those who may use the models; empty for none.
+    :param groups_claim: name of the claim with the groups, as its mappers have it. Where that is the claim with the
+        realm's roles, groups are roles as well, for no mapper adds to it.
     """
+    names = [group_name(group) for group in groups]
+    of_groups = [name for name in names if name != role] if groups_claim == ROLES_CLAIM else []
+    granted = [{"name": role, "description": "May use the models"}] if role else []
     return {
         "realm": name,
         "enabled": True,
         "accessTokenLifespan": TOKEN_SECONDS,
-        "roles": {"realm": [{"name": role, "description": "May use the models"}]},
-        "groups": [{"name": group_name(group)} for group in groups],
+        "roles": {"realm": [*granted, *({"name": name} for name in of_groups)]},
+        "groups": [{"name": name} for name in names],
         "clients": [_client_of(client, n, audience, groups_claim) for n, client in enumerate(members)],
-        "users": [_account_of(client, role) for client in members],
+        "users": [_account_of(client, role, of_groups) for client in members],
     }
 
 
@@ -123,12 +130,12 @@ def secret_variable(number: int) -> str:
 
 
 def _client_of(client: Client, number: int, audience: str, groups_claim: str) -> Json:
-    membership = _mapper(
-        "groups",
-        "oidc-group-membership-mapper",
-        {"claim.name": groups_claim, "full.path": "false", "userinfo.token.claim": "false"},
-    )
-    for_audience = _mapper("audience", "oidc-audience-mapper", {"included.custom.audience": audience})
+    mappers = []
+    if groups_claim != ROLES_CLAIM:
+        config = {"claim.name": groups_claim, "full.path": "false", "userinfo.token.claim": "false"}
+        mappers.append(_mapper("groups", "oidc-group-membership-mapper", config))
+    if client.audience:
+        mappers.append(_mapper("audience", "oidc-audience-mapper", {"included.custom.audience": audience}))
     return {
         "clientId": client.name,
         "enabled": True,
@@ -138,7 +145,7 @@ def _client_of(client: Client, number: int, audience: str, groups_claim: str) ->
         "directAccessGrantsEnabled": False,
         "serviceAccountsEnabled": True,
         "attributes": {"access.token.lifespan": str(client.token_seconds)},
-        "protocolMappers": [membership, *([for_audience] if client.audience else [])],
+        "protocolMappers": mappers,
     }
 
 
@@ -147,12 +154,12 @@ def _mapper(name: str, kind: str, config: Mapping[str, str]) -> Json:
     return {"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": {**config, **tokens}}
 
 
-def _account_of(client: Client, role: str) -> Json:
+def _account_of(client: Client, role: str, of_groups: Sequence[str]) -> Json:
     return {
         "username": f"service-account-{client.name}",
         "enabled": True,
         "serviceAccountClientId": client.name,
-        "realmRoles": [role] if client.role else [],
+        "realmRoles": ([role] if role and client.role else []) + [name for name in client.groups if name in of_groups],
         "groups": [f"/{group}" for group in client.groups],
     }
 

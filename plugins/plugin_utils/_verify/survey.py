@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import (
     AddressError,
     gateway_url,
-    gateway_urls,
     on_this_machine,
+    reachable,
 )
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import SERVICE, realm_url, token_url
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.policies import POLICIES
@@ -87,11 +86,9 @@ def survey(settings: VerifySettings, resources: Sequence[Objects], probe: str) -
     objects = dict(zip(kinds, resources, strict=True))
     gateway = _gateway(settings, objects)
     service = _find(objects["Service"], settings.namespace, f"{settings.gateway_name}-istio")
-    if settings.gateway_url:
-        given = str(settings.gateway_url)
-        return Survey(settings, objects, given, {urlsplit(given).scheme: given}, probe)
+    urls = reachable(gateway, service, settings.gateway_url)
     try:
-        url, urls = gateway_url(gateway or None, service or None), gateway_urls(gateway or None, service or None)
+        url = settings.gateway_url or gateway_url(gateway or None, service or None)
     except AddressError as error:
         raise VerifyError(str(error)) from error
     return Survey(settings, objects, url, urls, probe)

@@ -637,14 +637,14 @@ def test_the_key_of_a_user_whose_name_is_a_number_is_not_revoked(keys: Keys, tmp
     for user, name in (("1001", None), ("2002", None), ("3003", "batch"), ("4004", None)):
         keys.key(user=user, **({"name": name} if name else {}))
     variables = {
-        "auth_keys_namespace": keys.namespace,
-        "auth_key_labels": {"app": "models-api"},
-        "auth_allow_weak_keys": False,
-        "auth_key_grace": "1h",
-        "auth_key_delivery": {},
-        "auth_users": numbers["users"],
-        "auth_api_keys": numbers["keys"],
-        "auth_api_keys_prune": True,
+        "maas_namespaces": {"kuadrant": keys.namespace},
+        "maas_key_labels": {"app": "models-api"},
+        "maas_allow_weak_keys": False,
+        "maas_key_grace": "1h",
+        "maas_key_delivery": {},
+        "maas_users": numbers["users"],
+        "maas_api_keys": numbers["keys"],
+        "maas_api_keys_prune": True,
     }
     tasks = Path(__file__).parents[3] / "roles/auth/tasks/api_keys.yml"
     play = [{"ansible.builtin.include_tasks": {"file": str(tasks)}, "vars": variables}]

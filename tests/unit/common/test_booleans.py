@@ -181,7 +181,11 @@ def test_teardown_keeps_what_a_text_says_it_keeps(tmp_path: Path) -> None:
 
 def test_roles_that_a_text_turns_off_do_nothing(tmp_path: Path) -> None:
     """Each of them would need a cluster, which there is not."""
-    roles = {"minio": "minio_enabled", "keycloak": "keycloak_enabled", "observability": "maas_observability_enabled"}
+    roles = {
+        "minio": "minio_enabled",
+        "keycloak": "maas_keycloak_enabled",
+        "observability": "maas_observability_enabled",
+    }
     book = tmp_path / "book.yml"
     book.write_text(
         local(

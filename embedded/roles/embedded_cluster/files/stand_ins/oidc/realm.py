@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# Dots in the name of a claim nest it, but for those after a backslash (OIDCAttributeMapperHelper.splitClaimPath).
+_DOT = re.compile(r"(?<!\\)\.")
 _AUDIENCE, _GROUPS = "oidc-audience-mapper", "oidc-group-membership-mapper"
 _DEFAULT_SECONDS = 300
 
@@ -77,8 +79,15 @@ def _mapped(mapper: Mapping[str, Any], account: Mapping[str, Any]) -> dict[str, 
     if mapper["protocolMapper"] == _GROUPS:
         paths = [str(path) for path in account.get("groups") or ()]
         full = config.get("full.path") != "false"
-        return {config["claim.name"]: paths if full else [path.rpartition("/")[2] for path in paths]}
+        return _nested(config["claim.name"], paths if full else [path.rpartition("/")[2] for path in paths])
     return {}
+
+
+def _nested(claim: str, value: Any) -> dict[str, Any]:
+    for part in reversed(_DOT.split(claim)):
+        value = {part.replace("\\.", "."): value}
+    found: dict[str, Any] = value
+    return found
 
 
 def _filled(text: str, environment: Mapping[str, str]) -> str:

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, llmops.maas contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Authorino's own CEL engine answers what the policies ask it: the table of identities, and every expression of a plan.
+
+Built with Go from the sources that the embedded cluster builds Authorino from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(CHECKOUT / "tests/unit"))
+
+from tests.support.auth_identities import questions
+from tests.support.auth_platform import MODES, expressions, planned
+
+SOURCES = CHECKOUT / "tests/tools/authorino_cel"
+MODULE = CHECKOUT / "embedded/roles/embedded_cluster/files/tools/authorino"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("there is no Go to build Authorino's engine with")
+    folder = tmp_path_factory.mktemp("authorino")
+    for path in (SOURCES / "main.go", MODULE / "go.mod", MODULE / "go.sum"):
+        shutil.copy(path, folder)
+    # go.mod names Authorino alone; what its engine needs is found by its own go.mod.
+    environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    command = [go, "build", "-o", "engine", "."]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "engine"
+
+
+def answers(engine: Path, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    done = subprocess.run([engine], input=json.dumps(asked), capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_authorino_answers_the_table_as_expected(engine: Path) -> None:
+    table = questions()
+    found = answers(engine, [{"expression": item.expression, "facts": item.facts} for item in table])
+    assert not [item["refused"] for item in found if "refused" in item]
+    # Where there is no value, Authorino refuses the request.
+    got = {item.name: answer["value"] or None for item, answer in zip(table, found, strict=True)}
+    assert got == {item.name: item.value or None for item in table}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_authorino_takes_every_expression_of_a_plan(engine: Path, mode: str) -> None:
+    made = expressions(planned(mode))
+    assert len(made) > 10
+    found = answers(engine, [{"expression": text, "facts": {}} for text in made])
+    assert not {text: item["refused"] for text, item in zip(made, found, strict=True) if "refused" in item}
+
+
+def test_an_expression_that_only_others_take_is_refused(engine: Path) -> None:
+    """Or the tests above could not fail."""
+    (found,) = answers(engine, [{"expression": "auth.identity.groups.distinct2()", "facts": {}}])
+    assert "undeclared reference to 'distinct2'" in found["refused"]
