@@ -108,10 +108,13 @@ def _rows(makers: Iterable[Callable[[Survey], list[Row]] | None], view: Survey) 
 
 
 def _probes(sections: Mapping[str, Section], view: Survey, check_mode: bool) -> tuple[list[Probes], list[LeftOut]]:
-    """Probes of the sections, and what is left out of them. None are made in check mode."""
+    """Probes of the sections, and what is left out of them. None are made in check mode.
+
+    The last section is the first: a key of the credentials is removed next, and so they end the round.
+    """
     probes: list[Probes] = []
     unchecked: list[LeftOut] = []
-    for section in sections.values():
+    for section in reversed(sections.values()):
         made = section.probes(view) if section.probes else None
         if isinstance(made, str):
             unchecked.append({"what": section.probed, "why": made, "items": [], "check_mode": False})

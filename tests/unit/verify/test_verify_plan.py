@@ -99,7 +99,7 @@ def test_tokens_are_those_of_clients_with_rights_and_of_the_two_that_lack_some()
 
 def test_with_tokens_alone_limits_and_ended_keys_are_left_out() -> None:
     plan = planned(auth_mode="jwt", keycloak_clients=CLIENTS, users=[])
-    assert left_out(plan) == [("expired and removed keys", NO_NEW_USERS, False), ("limits", NO_NEW_USERS, False)]
+    assert left_out(plan) == [("limits", NO_NEW_USERS, False), ("expired and removed keys", NO_NEW_USERS, False)]
     (row,) = plan["probe_requests"]
     assert (row["credentials"], row["secret"], plan["secrets"]) == ("token", "keycloak-client-app", [])
 
@@ -118,7 +118,7 @@ def test_check_mode_makes_nothing_and_says_what_it_leaves_out() -> None:
     plan = planned(check_mode=True)
     assert (plan["probes"], plan["secrets"], plan["backend"], plan["probe_requests"]) == (False, [], {}, [])
     why = "they are tried with keys that would have to be made"
-    words = ("expired and removed keys", "headers that a backend gets", "limits")
+    words = ("limits", "headers that a backend gets", "expired and removed keys")
     assert left_out(plan) == [(what, why, True) for what in words]
     assert planned(check_mode=True, verify_only=["access"])["unchecked"] == []
     jwt = planned(check_mode=True, auth_mode="jwt", users=[], verify_only=["limits"])

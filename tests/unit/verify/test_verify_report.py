@@ -95,8 +95,8 @@ def test_check_mode_says_what_it_left_out() -> None:
     about = About(["access", "credentials", "limits"], "u", "h", unchecked=left_out("access", "credentials", "limits"))
     assert laid_out(lines(RESULTS[:1], about))[-3:] == [
         "1 check, 0 failed",
-        f"Not checked (check mode): expired and removed keys, because {OWN_KEYS}",
         f"Not checked (check mode): limits, because {OWN_KEYS}",
+        f"Not checked (check mode): expired and removed keys, because {OWN_KEYS}",
     ]
     assert left_out("access") == []
     assert planned(verify_only=["limits"])["unchecked"] == []
