@@ -39,7 +39,7 @@ def gateway_urls(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] |
     for listener in gateway["spec"].get("listeners") or [{}]:
         ports.setdefault(str(listener.get("protocol") or "HTTP").lower(), int(listener.get("port") or 80))
     address = str((service or {}).get("spec", {}).get("clusterIP") or "")
-    if on_this_machine(address):
+    if _on_this_machine(address):
         annotations = ((service or {}).get("metadata") or {}).get("annotations") or {}
         moved = json.loads(annotations.get(LOCAL_PORTS) or "{}")
         return {scheme: _url(scheme, address, int(moved.get(str(port), port))) for scheme, port in ports.items()}
@@ -66,8 +66,7 @@ def reachable(gateway: Mapping[str, Any] | None, service: Mapping[str, Any] | No
         return {}
 
 
-def on_this_machine(address: str) -> bool:
-    """Whether an address of a Service is one of this machine, as on the embedded cluster."""
+def _on_this_machine(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -114,7 +114,7 @@ def _probes(sections: Mapping[str, Section], view: Survey, check_mode: bool) -> 
     """
     probes: list[Probes] = []
     unchecked: list[LeftOut] = []
-    for section in reversed(sections.values()):
+    for section in reversed(list(sections.values())):
         made = section.probes(view) if section.probes else None
         if isinstance(made, str):
             unchecked.append({"what": section.probed, "why": made, "items": [], "check_mode": False})

@@ -13,17 +13,19 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KUA
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import (
     AddressError,
     gateway_url,
-    on_this_machine,
     reachable,
 )
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import SERVICE, realm_url, token_url
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import (
+    SERVICE,
+    inside_url,
+    realm_url,
+    token_url,
+)
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.policies import POLICIES
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import VerifyError
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.settings import VerifySettings
 
 Objects = Sequence[Mapping[str, Any]]
-
-_KEYCLOAK_PORT = 8080
 
 
 def kinds_to_read(settings: VerifySettings) -> list[dict[str, str]]:
@@ -71,10 +73,10 @@ class Survey:
         if settings.token_url or not settings.keycloak_namespace:
             return settings.token_url
         service = _find(self.objects["Service"], settings.keycloak_namespace, SERVICE)
-        address = str(service.get("spec", {}).get("clusterIP") or "")
-        if not on_this_machine(address):
+        if not (settings.embedded and service):
             return ""
-        return token_url(realm_url(f"http://{address}:{_KEYCLOAK_PORT}", settings.keycloak_realm))
+        address = inside_url(settings.keycloak_namespace, [service], embedded=True)
+        return token_url(realm_url(address, settings.keycloak_realm))
 
 
 def survey(settings: VerifySettings, resources: Sequence[Objects], probe: str) -> Survey:

@@ -253,16 +253,17 @@ def test_the_connection_has_what_the_platform_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "given", "url"),
+    ("embedded", "given", "url"),
     [
-        ("127.100.0.9", "", "http://127.100.0.9:8080/realms/maas/protocol/openid-connect/token"),
-        ("10.0.0.1", "", ""),
-        ("127.100.0.9", "http://issuer.example/token\n", "http://issuer.example/token"),
+        (True, "", "http://127.100.0.9:8080/realms/maas/protocol/openid-connect/token"),
+        (False, "", ""),
+        (True, "http://issuer.example/token\n", "http://issuer.example/token"),
     ],
 )
-def test_tokens_come_from_where_they_can_be_had(address: str, given: str, url: str) -> None:
-    plan = planned(objects(address), auth_mode="jwt", users=[], verify_token_url=given, gateway_url="http://gw")
-    assert plan["connection"]["token_url"] == url
+def test_tokens_come_from_where_they_can_be_had(embedded: bool, given: str, url: str) -> None:
+    more = {"auth_mode": "jwt", "users": [], "verify_token_url": given, "gateway_url": "http://gw"}
+    assert planned(objects(), embedded=embedded, **more)["connection"]["token_url"] == url
+    assert planned({}, embedded=embedded, **more)["connection"]["token_url"] == given.strip()
 
 
 def test_open_routes_and_the_redirect_are_not_probed() -> None:
