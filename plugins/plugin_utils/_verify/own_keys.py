@@ -17,6 +17,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
     KEY_ENTRY,
     KEY_LABELS,
     KUADRANT_NAMESPACE,
+    PART_OF,
     USER,
     WATCHED,
 )
@@ -25,7 +26,7 @@ SecretSpec = dict[str, Any]
 """An entry of ``secrets`` of the module secrets."""
 
 PREFIX = "maas-verify"
-LABELS = {"app.kubernetes.io/part-of": "llmops-maas-verify"}
+LABELS = dict.fromkeys(PART_OF, "llmops-maas-verify")
 # Secrets by their purpose.
 REMOVED, REMOVED_VALUE, EXPIRED, BACKEND = "removed", "removed-value", "expired", "backend"
 _LENGTH = 43
