@@ -11,7 +11,7 @@ description:
   - Gives a document with a test suite for each section of the results.
 options:
   _input:
-    description: Results of M(llmops.maas.gateway_check) or of the filter P(llmops.maas.policy_results#filter).
+    description: Results of M(llmops.maas.gateway_check) or of the filter P(llmops.maas.verify_plan#filter).
     type: list
     elements: dict
     required: true

@@ -11,7 +11,7 @@ description:
   - Gives a table for each section of the results, their number and that of the faults, and what could not be checked.
 options:
   _input:
-    description: Results of M(llmops.maas.gateway_check) or of the filter P(llmops.maas.policy_results#filter).
+    description: Results of M(llmops.maas.gateway_check) or of the filter P(llmops.maas.verify_plan#filter).
     type: list
     elements: dict
     required: true
@@ -32,14 +32,11 @@ options:
     description: Folder of the reports; empty for none.
     type: str
     default: ""
-  auth_mode:
-    description: How callers are known, see C(maas_auth_mode) of the role C(llmops.maas.maas).
-    type: str
-    default: api_key
-  check_mode:
-    description: Whether this is a run in check mode.
-    type: bool
-    default: false
+  unchecked:
+    description: What was asked for and not checked, as P(llmops.maas.verify_plan#filter) gives it.
+    type: list
+    elements: dict
+    default: []
   workloads:
     description: Deployments and StatefulSets of the monitoring, which is shown when they are given.
     type: list
@@ -75,6 +72,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import in_words
 from ansible_collections.llmops.maas.plugins.plugin_utils._report import verify_report as _verify_report
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.plan import LeftOut
 
 
 def verify_report(
@@ -82,15 +80,16 @@ def verify_report(
     sections: Sequence[str],
     url: str,
     host: str,
+    report_dir: str = "",
+    unchecked: Sequence[LeftOut] = (),
     workloads: Sequence[Mapping[str, Any]] | None = None,
-    **options: Any,
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    about = _verify_report.About(sections, url, host, **options)
+    about = _verify_report.About(sections, url, host, report_dir, unchecked)
     return {
         "lines": _verify_report.lines(results, about, workloads),
         "failure": _verify_report.failure(results),
-        "unchecked": list(map(in_words, _verify_report.left_out(about))),
+        "unchecked": list(map(in_words, unchecked)),
     }
 
 

@@ -20,12 +20,11 @@ from ansible_collections.llmops.maas.plugins.module_utils._common.names import a
 from ansible_collections.llmops.maas.plugins.module_utils._keys.names import GROUPS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.cel import quoted, quoted_list
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import ends
 
 # Groups travel in one annotation, separated by commas; tiers become names of limits.
 _GROUP = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._/@-]*[A-Za-z0-9])?$")
 _TIER = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
-# Inference is what answers with usage: the endpoints that token limits can count.
-_INFERENCE = {"generate": ["chat/completions", "completions"], "embed": ["embeddings"]}
 # The condition for counting tokens. Not by path: the gateway's filter compares it as it came, where Authorino decodes
 # it first, so that an escaped slash would go uncounted; and once the answer is there, Envoy has rewritten it. Of all
 # that is posted, groups without "all" only get to inference.
@@ -217,18 +216,12 @@ def _request_conditions(model: Mapping[str, Any], endpoint: str) -> list[str]:
     if endpoint == "all":
         return []
     if endpoint == "inference":
-        return [_is_inference(model)]
-    ends = ["/v1/models", "/models"] if endpoint == "models" else ["/metrics"]
-    return ['request.method == "GET"', _is_path(model, ends)]
+        return ['request.method == "POST"', _is_path(model, ends(model, "inference"))]
+    return ['request.method == "GET"', _is_path(model, ends(model, "models") if endpoint == "models" else ["/metrics"])]
 
 
-def _is_path(model: Mapping[str, Any], ends: Iterable[str]) -> str:
-    return f"request.url_path in {quoted_list(path + end for path in model['paths'] for end in ends)}"
-
-
-def _is_inference(model: Mapping[str, Any]) -> str:
-    ends = [f"{prefix}/{name}" for name in _INFERENCE[model["task"]] for prefix in ("/v1", "")]
-    return f'request.method == "POST" && {_is_path(model, ends)}'
+def _is_path(model: Mapping[str, Any], below: Iterable[str]) -> str:
+    return f"request.url_path in {quoted_list(path + end for path in model['paths'] for end in below)}"
 
 
 # What a caller may list travels in one header; Envoy takes 60 KiB of headers from a request.

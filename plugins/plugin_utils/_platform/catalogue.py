@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import BooleanError, as_boolean
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import TASKS
 
 # KServe names the Service <name>-predictor, and a Service name is a DNS label of at most 63 characters
 # (KServe pkg/constants PredictorServiceName; RFC 1035).
@@ -20,8 +21,6 @@ _NAME = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
 _NAME_LENGTH = 63 - len("-predictor")
 _PATH = re.compile(r"^(/[A-Za-z0-9._~-]+)+$")
 _STORAGE = re.compile(r"^(hf|s3|pvc|oci|https|gs)://.+")
-# Endpoints of vLLM's OpenAI server by task, without the version prefix; they are offered without it as well.
-_ENDPOINTS = {"generate": ["chat/completions", "completions", "models"], "embed": ["embeddings", "models"]}
 # Gateway API allows 16 rules in one HTTPRoute (HTTPRouteSpec.rules maxItems).
 _MAX_RULES = 16
 
@@ -101,8 +100,8 @@ def _check_identity(entry: Mapping[str, Any], runtimes: Mapping[str, Any], where
             f"{where}.runtime: no runtime {entry['runtime']!r} in maas_runtimes;"
             f" known are {', '.join(sorted(runtimes)) or 'none'}"
         )
-    if entry["task"] not in _ENDPOINTS:
-        raise CatalogueError(f"{where}.task: {entry['task']!r} is not one of {', '.join(_ENDPOINTS)}")
+    if entry["task"] not in TASKS:
+        raise CatalogueError(f"{where}.task: {entry['task']!r} is not one of {', '.join(TASKS)}")
     uri = str(entry.get("storage_uri") or "")
     contained = runtimes[entry["runtime"]].get("self_contained", False)
     if not uri and not _boolean(contained, f"maas_runtimes.{entry['runtime']}.self_contained"):
@@ -138,7 +137,8 @@ def _rules(paths: Sequence[str], task: str, where: str) -> list[dict[str, str]]:
     """Route rules: each path's prefix is removed, and the endpoints are offered with and without ``/v1``."""
     rules = []
     for path in paths:
-        rules += [{"path": f"{path}/{endpoint}", "rewrite": f"/v1/{endpoint}"} for endpoint in _ENDPOINTS[task]]
+        offered = [endpoint.path for endpoint in TASKS[task].endpoints]
+        rules += [{"path": f"{path}/{endpoint}", "rewrite": f"/v1/{endpoint}"} for endpoint in offered]
         rules.append({"path": path, "rewrite": "/"})
     if len(rules) > _MAX_RULES:
         raise CatalogueError(

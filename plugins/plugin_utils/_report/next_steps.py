@@ -19,6 +19,9 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access impor
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import GROUP_DEFAULTS
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import by_preference, task_of
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Call, Shell
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Part, table, text
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import Found, Platform, address
@@ -114,9 +117,9 @@ class Steps:
         return bool(self._kubectl) and all(self._shell.program(name) for name in ("curl", "base64"))
 
     def _model(self) -> Mapping[str, Any] | None:
-        """A model that answers, rather one that can chat."""
+        """A model that answers, of the first task if there is one."""
         ready = [model for model in self._platform.models if self._found.readiness(str(model["name"])) == "True"]
-        return min(ready, key=lambda model: model["task"] != "generate", default=None)
+        return next(by_preference(ready), None)
 
     def _key(self) -> str:
         """Secret of the newest key of the first user who may use the model; empty without one."""
@@ -182,10 +185,8 @@ class Steps:
 
 
 def _question(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    if model["task"] == "generate":
-        messages = [{"role": "user", "content": "Hello"}]
-        return "/v1/chat/completions", {"model": model["name"], "messages": messages}
-    return "/v1/embeddings", {"model": model["name"], "input": "Hello"}
+    task = task_of(model)
+    return KINDS[task.main].endpoint, {"model": model["name"], **task.example}
 
 
 def _may_infer(group: Mapping[str, Any], model: str) -> bool:

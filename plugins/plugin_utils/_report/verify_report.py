@@ -9,17 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import Unchecked, in_words, unchecked
+from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import in_words
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Cell, Part, Style, table, text
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.unchecked import of_check_mode
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.plan import LeftOut
 
 Result = Mapping[str, Any]
 
 _HEADING = ["", "GOT", "EXPECTED", "CHECK", "REASON"]
 # How many faults a failure names; the table has them all.
 _MOST_NAMED = 3
-# What is tried with keys that the verification makes, by section.
-_OWN_KEYS = {"limits": "limits", "credentials": "expired and removed keys"}
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,14 @@ class About:
     :param sections: those that were asked for, in order. Results of others come after them.
     :param url: address of the Gateway; `host` is the host name that requests were for.
     :param report_dir: where reports were written, empty for nowhere.
-    :param auth_mode: ``maas_auth_mode``.
-    :param check_mode: whether this was a run in check mode.
+    :param unchecked: what was asked for and not checked.
     """
 
     sections: Sequence[str]
     url: str
     host: str
     report_dir: str = ""
-    auth_mode: str = "api_key"
-    check_mode: bool = False
+    unchecked: Sequence[LeftOut] = ()
 
 
 def lines(results: Sequence[Result], about: About, workloads: Sequence[Mapping[str, Any]] | None = None) -> list[Part]:
@@ -53,7 +49,7 @@ def lines(results: Sequence[Result], about: About, workloads: Sequence[Mapping[s
     if workloads is not None:
         parts += _monitoring(workloads)
     parts.append(_total(results, about.report_dir))
-    return parts + _left_out_lines(about)
+    return parts + [_left_out(thing) for thing in about.unchecked]
 
 
 def failure(results: Sequence[Result]) -> str:
@@ -66,20 +62,9 @@ def failure(results: Sequence[Result]) -> str:
     return f"{len(faults)} of {_checks(len(results))} failed:\n" + "\n".join(named)
 
 
-def left_out(about: About) -> list[Unchecked]:
-    """What was asked for and not checked, each with the reason."""
-    reason = ""
-    if about.auth_mode == "jwt":
-        reason = "only tokens are taken, and a token's user cannot be a new one for each run"
-    elif about.check_mode:
-        reason = "they are tried with keys that would have to be made"
-    return [unchecked(what, reason) for section, what in _OWN_KEYS.items() if reason and section in about.sections]
-
-
-def _left_out_lines(about: About) -> list[Part]:
-    if about.auth_mode != "jwt":
-        return of_check_mode(left_out(about))
-    return [text(f"Not checked: {in_words(thing)}", "warning") for thing in left_out(about)]
+def _left_out(thing: LeftOut) -> Part:
+    mode = " (check mode)" if thing["check_mode"] else ""
+    return text(f"Not checked{mode}: {in_words(thing)}", "warning")
 
 
 def _section(name: str, results: Sequence[Result]) -> list[Part]:

@@ -43,7 +43,7 @@ def policies(
     down = [f"{row['name']} is {row['got']}" for row in components if not row["passed"]]
     rows = []
     for model in models:
-        for kind in (policy.kind for policy in POLICIES if policy.needed(model, tiers)):
+        for kind in (entry.kind for entry in POLICIES if entry.needed(model, tiers)):
             name = f"{kind} of HTTPRoute {gateway['namespace']}/{model['name']}"
             policy = _targeting(found[kind], "HTTPRoute", gateway["namespace"], str(model["name"]))
             rows.append(_policy_row(name, policy, ("Accepted", "Enforced"), down, str(model["name"])))

@@ -12,23 +12,24 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.maas.plugins.filter.verify_requests import verify_requests
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import judged, judged_burst
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import KeyMissingError, newest
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import ClientTokens, tampered
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError, gateway_url
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import Client
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.access import access, main_access, paths
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.credentials import credentials
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import TableError, read_expected
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.junit import junit
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.limits import bursts, smallest
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.model_list import lists
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.routes import routes
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.settings import read_settings
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.state import component_rows, failure_modes, policies
-from ansible_collections.llmops.maas.plugins.plugin_utils._verify.table import (
-    TableError,
-    access,
-    bursts,
-    lists,
-    routes,
-    tokens,
-)
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.tokens import tokens
+from tests.support.verification import platform
 
 CHAT_MODEL = {
     "name": "qwen3",
@@ -48,7 +49,8 @@ WHERE = {"namespace": "llm", "name": "gw"}
 
 def test_each_user_asks_each_model_for_what_its_task_supports() -> None:
     users = [{"name": "alice", "groups": ["admin"]}, {"name": "bob", "groups": ["readonly"]}]
-    rows = access([CHAT_MODEL, EMBED_MODEL], users, {"admin": ALL, "readonly": {**ALL, "chat": 403}}, [], "localhost")
+    table = read_expected({"admin": ALL, "readonly": {**ALL, "chat": 403}}, [])
+    rows = access([CHAT_MODEL, EMBED_MODEL], users, table, "localhost")
     found = {(row["model"], row["user"], row["kind"]): row["expected"] for row in rows}
     assert len(found) == len(rows) == 2 * (4 + 2)
     assert found["qwen3", "alice", "chat"] == [200]
@@ -57,16 +59,23 @@ def test_each_user_asks_each_model_for_what_its_task_supports() -> None:
     assert ("nomic", "alice", "chat") not in found
 
 
+def test_a_quick_look_asks_for_the_main_thing_alone() -> None:
+    users = [{"name": "bob", "groups": ["user"]}]
+    rows = main_access([CHAT_MODEL, EMBED_MODEL], users, read_expected({"user": ALL}, []), "localhost")
+    assert [(row["model"], row["kind"]) for row in rows] == [("qwen3", "chat"), ("nomic", "embeddings")]
+
+
 def test_users_and_groups_that_yaml_reads_as_numbers_are_their_text() -> None:
     users = [{"name": 1001, "groups": [100]}, {"name": "bob", "groups": ["200"]}]
     table = {"100": ALL, 200: {**ALL, "chat": 403}}
     exceptions = [{"group": 100, "kind": "models", "expected": 404}]
-    rows = verify_requests([CHAT_MODEL], "access", "localhost", users=users, expected=table, exceptions=exceptions)
+    settings = read_settings(platform(users=users, verify_expected=table, verify_exceptions=exceptions))
+    rows = access([CHAT_MODEL], settings.users, settings.expected, "localhost")
     found = {(row["user"], row["kind"]): row["expected"] for row in rows}
     assert found["1001", "chat"] == [200]
     assert found["1001", "models"] == [404]
     assert found["bob", "chat"] == [403]
-    assert {row["user"] for row in verify_requests([CHAT_MODEL], "paths", "localhost", user=1001)} == {"1001"}
+    assert {row["user"] for row in paths([CHAT_MODEL], settings.user, "localhost")} == {"1001"}
 
 
 def test_the_last_exception_that_fits_counts() -> None:
@@ -74,7 +83,8 @@ def test_the_last_exception_that_fits_counts() -> None:
         {"group": "user", "expected": 403},
         {"group": "user", "model": "qwen3", "kind": "chat", "expected": 200},
     ]
-    rows = access([CHAT_MODEL], [{"name": "u", "groups": ["user"]}], {"user": ALL}, exceptions, "localhost")
+    table = read_expected({"user": ALL}, exceptions)
+    rows = access([CHAT_MODEL], [{"name": "u", "groups": ["user"]}], table, "localhost")
     assert {row["kind"]: row["expected"] for row in rows} == {
         "chat": [200],
         "completion": [403],
@@ -95,14 +105,15 @@ def test_the_last_exception_that_fits_counts() -> None:
 )
 def test_a_wrong_table_is_refused_with_its_place(expected: Any, exceptions: Any, message: str) -> None:
     with pytest.raises(TableError) as error:
-        access([CHAT_MODEL], [{"name": "u", "groups": ["user"]}], expected, exceptions, "localhost")
+        access([CHAT_MODEL], [{"name": "u", "groups": ["user"]}], read_expected(expected, exceptions), "localhost")
     assert message in str(error.value)
 
 
 def test_the_list_of_models_is_expected_to_hold_those_that_the_table_lets_a_user_list() -> None:
     users = [{"name": name, "groups": [name]} for name in ("admin", "user", "guest")]
     table = {"admin": {**ALL, "list": 200}, "user": {**ALL, "models": 403, "list": 403}, "guest": ALL}
-    rows = lists([CHAT_MODEL, EMBED_MODEL], users, table, [{"model": "nomic", "kind": "models", "expected": 403}], "h")
+    expected = read_expected(table, [{"model": "nomic", "kind": "models", "expected": 403}])
+    rows = lists([CHAT_MODEL, EMBED_MODEL], users, expected, "h")
     assert [(row["user"], row["names"], row["expected"]) for row in rows] == [
         ("admin", ["qwen3", "qwen"], [200]),
         ("user", [], [403]),
@@ -110,22 +121,25 @@ def test_the_list_of_models_is_expected_to_hold_those_that_the_table_lets_a_user
 
 
 def test_tokens_are_tried_for_each_client_and_model_and_one_that_was_tampered_with() -> None:
-    clients = [
-        {"name": "app", "groups": ["admin"], "secret": "app"},
-        {"name": "reader", "groups": ["readonly"], "secret": "reader"},
-        {"name": "no-role", "groups": ["admin"], "secret": "no-role", "lacks": "role"},
-    ]
+    clients = [Client("app", ["admin"]), Client("reader", ["readonly"]), Client("no-role", ["admin"], role=False)]
     statuses = {"tampered_token": 401, "token_without_role": 403}
-    rows = tokens([CHAT_MODEL, EMBED_MODEL], clients, TABLE, [], statuses, "localhost")
+    rows = tokens([CHAT_MODEL, EMBED_MODEL], clients, TABLE, statuses, "localhost")
     assert [(row["model"], row["secret"], row["credentials"], row["expected"]) for row in rows[:4]] == [
-        ("qwen3", "app", "token", [200]),
-        ("qwen3", "reader", "token", [403]),
-        ("qwen3", "no-role", "token", [403]),
-        ("qwen3", "app", "tampered_token", [401]),
+        ("qwen3", "keycloak-client-app", "token", [200]),
+        ("qwen3", "keycloak-client-reader", "token", [403]),
+        ("qwen3", "keycloak-client-no-role", "token", [403]),
+        ("qwen3", "keycloak-client-app", "tampered_token", [401]),
     ]
     assert [row["kind"] for row in rows[4:]] == ["embeddings"] * 4
     with pytest.raises(TableError, match="none of the groups of client x"):
-        tokens([CHAT_MODEL], [{"name": "x", "secret": "x"}], TABLE, [], statuses, "localhost")
+        tokens([CHAT_MODEL], [Client("x")], TABLE, statuses, "localhost")
+
+
+def test_a_case_without_an_expected_status_is_named() -> None:
+    with pytest.raises(TableError, match=r"maas_verify_credentials: has no status for wrong_key; add it"):
+        credentials([CHAT_MODEL], "", {"none": 401}, "localhost")
+    with pytest.raises(TableError, match="no status for token_without_role"):
+        tokens([CHAT_MODEL], [Client("n", ["admin"], role=False)], TABLE, {}, "h")
 
 
 @pytest.mark.parametrize("token", ["a.b.Axyz", "a.b.xyz"])
@@ -151,12 +165,12 @@ TIERS = [
     {"name": "own", "groups": ["user"], "requests": "12/30s, 90/h", "user": "probe-own", "secret": "own"},
     {"name": "none", "groups": ["readonly"], "user": "probe-none", "secret": "none"},
 ]
-TABLE = {"admin": ALL, "user": ALL, "readonly": {**ALL, "chat": 403}}
+TABLE = read_expected({"admin": ALL, "user": ALL, "readonly": {**ALL, "chat": 403}}, [])
 
 
 def test_bursts_try_the_shortest_limit_up_to_a_minute_of_every_tier_that_may() -> None:
     hourly = {**CHAT_MODEL, "name": "hourly", "rates": [{"limit": 9, "window": "1h"}]}
-    rows = bursts([CHAT_MODEL, hourly], TIERS, {}, TABLE, [], "localhost")
+    rows = bursts([CHAT_MODEL, hourly], TIERS, {}, TABLE, "localhost")
     assert [(row["model"], row["secret"], row["burst"], row["window"]) for row in rows] == [
         ("qwen3", "premium", 150, 60),
         ("qwen3", "free", 49, 60),
@@ -169,13 +183,20 @@ def test_bursts_try_the_shortest_limit_up_to_a_minute_of_every_tier_that_may() -
 def test_limits_to_try_may_be_given_by_model_and_by_tier() -> None:
     own = {**CHAT_MODEL, "name": "own"}
     given = {"qwen3": {"premium": 7, "own": 0}, "own": 5}
-    rows = bursts([CHAT_MODEL, own], TIERS, given, TABLE, [{"group": "admin", "model": "own", "expected": 403}], "h")
+    expected = read_expected(TABLE.by_group, [{"group": "admin", "model": "own", "expected": 403}])
+    rows = bursts([CHAT_MODEL, own], TIERS, given, expected, "h")
     assert [(row["model"], row["secret"], row["burst"]) for row in rows] == [
         ("qwen3", "premium", 7),
         ("qwen3", "free", 49),
         ("own", "free", 5),
         ("own", "own", 5),
     ]
+
+
+def test_the_smallest_limit_is_that_of_the_model_with_the_lowest_first_rate() -> None:
+    small = {**CHAT_MODEL, "name": "small", "rates": [{"limit": 9, "window": "1m"}]}
+    assert smallest([CHAT_MODEL, small, {**EMBED_MODEL, "rates": []}]) == [small]
+    assert smallest([{**EMBED_MODEL, "rates": []}]) == []
 
 
 def route(name: str, namespace: str = "llm", **spec: Any) -> dict[str, Any]:
@@ -342,7 +363,7 @@ def test_the_address_of_the_gateway(addresses: list[str], service: dict[str, Any
     assert gateway_url({**GATEWAY, "status": status}, service) == url
 
 
-def test_an_address_inside_of_the_cluster_is_refused_with_the_mend() -> None:
+def test_an_address_inside_of_the_cluster_is_refused_with_the_fix() -> None:
     status = {"addresses": [{"value": "gw.llm.svc.cluster.local"}]}
     with pytest.raises(AddressError, match="set maas_gateway_url"):
         gateway_url({**GATEWAY, "status": status}, {"spec": {"clusterIP": "10.0.0.1"}})

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import laid_out
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.verify_report import About, failure, left_out, lines
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.verify_report import About, failure, lines
+from ansible_collections.llmops.maas.plugins.plugin_utils._verify.plan import LeftOut, kinds
 from tests.support.plays import playbook, run, within
+from tests.support.verification import planned, platform
 
 ABOUT = About(["access", "tokens", "limits"], "http://127.0.0.1:8000", "localhost", "/tmp/verify")
 
@@ -59,6 +61,11 @@ SHOWN = [
 ]
 
 
+def left_out(*sections: str) -> list[LeftOut]:
+    """What check mode leaves out of these sections."""
+    return planned(verify_only=sections, check_mode=True)["unchecked"]
+
+
 def test_each_section_is_a_table_also_one_that_nobody_knows() -> None:
     assert laid_out(lines(RESULTS, ABOUT)) == SHOWN
 
@@ -85,18 +92,19 @@ def test_a_failure_counts_and_names_the_first_faults() -> None:
 
 
 def test_check_mode_says_what_it_left_out() -> None:
-    about = About(["access", "credentials", "limits"], "u", "h", check_mode=True)
+    about = About(["access", "credentials", "limits"], "u", "h", unchecked=left_out("access", "credentials", "limits"))
     assert laid_out(lines(RESULTS[:1], about))[-3:] == [
         "1 check, 0 failed",
         f"Not checked (check mode): limits, because {OWN_KEYS}",
         f"Not checked (check mode): expired and removed keys, because {OWN_KEYS}",
     ]
-    assert left_out(About(["access"], "u", "h", check_mode=True)) == []
-    assert left_out(About(["limits"], "u", "h")) == []
+    assert left_out("access") == []
+    assert planned(verify_only=["limits"])["unchecked"] == []
 
 
 def test_with_tokens_alone_limits_are_said_to_be_left_out() -> None:
-    about = About(["limits"], "u", "h", auth_mode="jwt")
+    unchecked = planned(verify_only=["limits"], auth_mode="jwt", users=[])["unchecked"]
+    about = About(["limits"], "u", "h", unchecked=unchecked)
     reason = "only tokens are taken, and a token's user cannot be a new one for each run"
     assert laid_out(lines([], about))[-1] == f"Not checked: limits, because {reason}"
 
@@ -117,6 +125,9 @@ def verification(tmp_path: Path) -> Path:
     """The last part of the role, with results as the parts before leave them."""
     variables = {
         "__verify_results": RESULTS,
+        "__verify_found": {"resources": [[]] * len(kinds(platform()))},
+        "__verify_probe": "probe-1",
+        "maas_users": [{"name": "u", "groups": ["admin"]}],
         "maas_gateway_url": ABOUT.url,
         "maas_verify_only": ABOUT.sections,
         "maas_verify_report_dir": str(tmp_path / "reports"),
