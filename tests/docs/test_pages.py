@@ -34,7 +34,7 @@ def anchors(page: Path) -> set[str]:
 def variables() -> set[str]:
     """What somebody can set (the role maas refuses all others, in roles/maas/tasks/variables.yml), and statistics."""
     specification = yaml.safe_load((ROOT / "roles/maas/meta/argument_specs.yml").read_text("utf-8"))
-    found = set(specification["argument_specs"]["main"]["options"])
+    found = set(specification["argument_specs"]["platform"]["options"])
     for path in ROOT.glob("roles/*/tasks/*.yml"):
         found |= set(STATS.findall(path.read_text("utf-8")))
     return found

@@ -20,6 +20,7 @@ _UNITS = {
     "hour": "h",
 }
 _DAYS = {"d", "day"}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _RATE = re.compile(r"^\s*(?P<limit>\d+)\s*/\s*(?P<count>\d{0,5})\s*(?P<unit>[a-z]+)\s*$")
 _HELP = "write a number, a slash and a window of s, min or h, such as '100/min, 1000/h' or '500/24h'"
 
@@ -36,11 +37,13 @@ def parse_rates(text: str, field: str) -> list[dict[str, int | str]]:
     :raises RateError: wrong form, unknown unit, limit or window of 0, or the same window twice.
     """
     rates = [_parse_rate(part, field) for part in text.split(",") if part.strip()]
-    windows = [rate["window"] for rate in rates]
-    twice = sorted({str(window) for window in windows if windows.count(window) > 1})
+    # Limitador tells limits apart by the length of their window, however it is written.
+    windows = [str(rate["window"]) for rate in rates]
+    lengths = [int(window[:-1]) * _SECONDS[window[-1]] for window in windows]
+    twice = sorted({window for window, length in zip(windows, lengths, strict=True) if lengths.count(length) > 1})
     if twice:
         raise RateError(
-            f"{field}: the window {', '.join(twice)} appears more than once in {text!r}; keep one rate per window"
+            f"{field}: the window {' = '.join(twice)} appears more than once in {text!r}; keep one rate per window"
         )
     return rates
 
