@@ -139,6 +139,11 @@ service_account_annotations:
   description: Annotations of the models' ServiceAccount.
   type: dict
   returned: success, without O(check_only)
+download_environment:
+  description: O(ignore:maas_download_env) as containers have it, a list with C(name) and C(value) or C(valueFrom).
+  type: list
+  elements: dict
+  returned: success, without O(check_only)
 prometheus_version:
   description: Version of Prometheus, from its image.
   type: str

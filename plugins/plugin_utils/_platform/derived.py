@@ -40,6 +40,10 @@ def derive(values: Values) -> dict[str, Any]:
         "oidc_groups_claim_path": claim_path(values["oidc_groups_claim"]),
         "minio_deployed": values["minio_enabled"] and not values["s3"],
         **_object_store(values["s3"]),
+        "download_environment": [
+            {"name": name, **(value if isinstance(value, dict) else {"value": value})}
+            for name, value in sorted(values["download_env"].items())
+        ],
         "prometheus_version": image_version(values["images"]["prometheus"], "maas_images.prometheus"),
     }
 
