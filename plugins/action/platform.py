@@ -15,7 +15,7 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide, leaves, masked
 from ansible_collections.llmops.maas.plugins.modules import platform
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.door import read_platform
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.door import Platform, read_platform
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.plain import plain
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.spec import (
     PREFIX,
@@ -44,17 +44,16 @@ class ActionModule(DirectAction):
                 f"{self._task.action}: the result holds secrets; set no_log: true, or check_only: true"
             )
         found = self._read(task_vars)
-        return {"changed": False} if check_only else {"changed": False, **found}
+        if found.problems:
+            return {"failed": True, "msg": _message(found.problems)}
+        return {"changed": False} if check_only else {"changed": False, **found.values}
 
-    def _read(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    def _read(self, task_vars: Mapping[str, Any]) -> Platform:
         given, unreadable = self._templated(task_vars)
         for value in _secrets(given, read_variables()):
             hide(value)
         extra_vars = set(load_extra_vars(self._loader))
-        found = read_platform(given, extra_vars, {name: masked(reason) for name, reason in unreadable.items()})
-        if found.problems:
-            raise AnsibleActionFail(_message(found.problems))
-        return dict(found.values)
+        return read_platform(given, extra_vars, {name: masked(reason) for name, reason in unreadable.items()})
 
     def _templated(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """The variables as plain data, and why others could not be had."""

@@ -194,6 +194,7 @@ def test_many_runs_at_once_take_turns(runs: Runs) -> None:
         role = {"name": "llmops.maas.maas"}
         write = "echo {} {} >> {}"
         tasks: list[dict[str, Any]] = [
+            {"ansible.builtin.import_role": {**role, "tasks_from": "variables"}},
             {"ansible.builtin.import_role": {**role, "tasks_from": "lock"}},
             {"ansible.builtin.shell": write.format("begin", number, log)},
             {"ansible.builtin.pause": {"seconds": 1}},
@@ -201,7 +202,7 @@ def test_many_runs_at_once_take_turns(runs: Runs) -> None:
             {"ansible.builtin.import_role": {**role, "tasks_from": "unlock"}},
         ]
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
-        defaults = {"group/llmops.maas.maas": "{{ maas_connection }}"}
+        defaults = {"group/llmops.maas.maas": "{{ (maas_platform | default({})).connection | default({}) }}"}
         interpreter = {"ansible_python_interpreter": sys.executable}
         playbook.write_text(yaml.safe_dump([{**play, "module_defaults": defaults, "vars": interpreter}]))
         waiting.append(runs.start(playbook, maas_lock_timeout="60s"))
