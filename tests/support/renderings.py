@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ Entries = dict[tuple[str, str, str], Any]
 CHECKOUT = Path(__file__).resolve().parents[2]
 SNAPSHOTS = CHECKOUT / "tests" / "unit" / "platform" / "snapshots"
 INVENTORIES = ("embedded", "minikube", "gpu")
+PLAYBOOKS = ("site", "verify")
 MODES = ("api_key", "jwt", "both")
 # What no inventory switches on, so that it is compared as well.
 MORE: dict[str, Json] = {"gpu": {"maas_network_policies": True, "maas_mtls": True}}
 CONNECTION = ("kubeconfig", "context", "in_cluster")
 LACKS = re.compile(r"lacks ([\w.-]+\.yaml(?:, [\w.-]+\.yaml)*)\.")
+MIRRORED = re.compile(r"\bMIRROR/([\w.-]+)")
 MOMENT = re.compile(r"\b\d{14}\b")
 
 
@@ -59,43 +61,43 @@ class Stage:
         for made in (self._home, self._mirror):
             made.mkdir()
         self._found: dict[Case, Entries] = {}
-        self._fill_mirror()
+        self._fill_mirror({name for layer in LAYERS for name in MIRRORED.findall(layer.text())})
 
     def entries(self, case: Case) -> Entries:
-        """What site.yml and verify.yml send, the second of them to what the first has made; each is run once."""
+        """What site.yml and then verify.yml send; they are run once for each case."""
         if case not in self._found:
             self._found[case] = self._record(case)
         return self._found[case]
 
     def _record(self, case: Case) -> Entries:
-        applied = self._folder / f"site-{case}.jsonl"
+        record = self._folder / f"{case}.jsonl"
+        answer = self._run(case, record)
+        missing = LACKS.search(" ".join(answer.stdout.split()))
+        if missing:
+            # Upstream's manifests, which are empty here. Those of the snapshots are there; a change has named others.
+            self._fill_mirror(missing[1].split(", "))
+            record.unlink()
+            answer = self._run(case, record)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        tasks = [json.loads(self._portable(line)) for line in record.read_text(encoding="utf-8").splitlines()]
         found: Entries = {}
-        for name in ("site", "verify"):
-            record = self._folder / f"{name}-{case}.jsonl"
-            answer = self._run(case, name, record, applied)
-            assert answer.returncode == 0, answer.stdout + answer.stderr
-            tasks = [json.loads(self._portable(line)) for line in record.read_text(encoding="utf-8").splitlines()]
+        for playbook in PLAYBOOKS:
             # A cluster that the inventory starts is no part of the platform.
-            found |= entries_of(name, [task for task in tasks if "embedded" not in task["role"]])
+            its = [task for task in tasks if task["playbook"] == playbook and "embedded" not in task["role"]]
+            found |= entries_of(playbook, its)
         return found
 
-    def _fill_mirror(self) -> None:
-        """Make the upstream manifests, which are empty here: the playbook says which it needs."""
-        record = self._folder / "mirror.jsonl"
-        answer = self._run(CASES[0], "site", record, record)
-        named = LACKS.search(" ".join(answer.stdout.split()))
-        assert named, answer.stdout + answer.stderr
-        for name in named[1].split(", "):
+    def _fill_mirror(self, names: Iterable[str]) -> None:
+        for name in names:
             (self._mirror / name).touch()
 
-    def _run(self, case: Case, name: str, record: Path, applied: Path) -> subprocess.CompletedProcess[str]:
-        record.touch()
+    def _run(self, case: Case, record: Path) -> subprocess.CompletedProcess[str]:
         variables = {"maas_mirror": str(self._mirror), "maas_auth_mode": case.mode, **MORE.get(case.inventory, {})}
         command = [
             str(Path(sys.executable).with_name("ansible-playbook")),
             *("-i", str(CHECKOUT / "inventories" / case.inventory)),
             *("-e", json.dumps(variables)),
-            str(CHECKOUT / "playbooks" / f"{name}.yml"),
+            *(str(CHECKOUT / "playbooks" / f"{playbook}.yml") for playbook in PLAYBOOKS),
         ]
         more = {
             "HOME": str(self._home),
@@ -103,7 +105,6 @@ class Stage:
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
             "ANSIBLE_CALLBACKS_ENABLED": "maas_answers",
             "MAAS_RECORD": str(record),
-            "MAAS_APPLIED": str(applied),
         }
         foreign = ("K8S_AUTH_", "XDG_", "HF_TOKEN")
         env = {key: value for key, value in environment(self._folder, **more).items() if not key.startswith(foreign)}
@@ -128,13 +129,13 @@ def entries_of(playbook: str, tasks: Sequence[Json]) -> Entries:
         if connection_of(arguments) == connection:
             arguments = {key: value for key, value in arguments.items() if key not in CONNECTION}
         parts = dict(numbered(parts_of(arguments)))
-        label = label_of(task["action"], arguments, list(parts))
+        label = label_of(task, list(parts))
         labels[label] += 1
         label = label if labels[label] == 1 else f"{label} ({labels[label]})"
         order.append(label)
         rest = {key: value for key, value in arguments.items() if key not in PARTS}
         found[playbook, label, "arguments"] = rest
-        found.update({(playbook, label, name): legible(part) for name, part in parts.items()})
+        found.update({(playbook, label, name): part for name, part in parts.items()})
     return {(playbook, "all tasks", "order"): order, **found}
 
 
@@ -142,26 +143,24 @@ def connection_of(arguments: Json) -> Json:
     return {key: arguments[key] for key in CONNECTION if key in arguments}
 
 
+# Tasks of which there are many parts, all small.
+ROWS = ("cluster_info", "gateway_check", "resource_wait")
 PARTS = ("definitions", "secrets", "requests", "resources")
-
-
-class Row(Json):
-    """A part that is written on one line, without what its name says."""
-
-    def __init__(self, given: Json, *left_out: str) -> None:
-        super().__init__({key: value for key, value in given.items() if key not in left_out})
 
 
 def parts_of(arguments: Json) -> Iterator[tuple[str, Any]]:
     """The objects and rows of a task, each by a name of its own."""
     for item in documents(arguments.get("definitions")):
-        yield identity(item["kind"], item["metadata"]), without_values(item)
+        yield identity(item["kind"], item["metadata"]), legible(without_values(item))
     for secret in arguments.get("secrets") or []:
-        yield identity("Secret", secret), secret
+        yield identity("Secret", secret), legible(secret)
     for row in arguments.get("requests") or []:
-        yield f"{row.get('section', 'access')}: {row['name']}", Row(row, "section", "name")
+        yield (
+            f"{row.get('section', 'access')}: {row['name']}",
+            {key: value for key, value in row.items() if key not in {"section", "name"}},
+        )
     for wanted in arguments.get("resources") or []:
-        yield identity(wanted["kind"], wanted), Row(wanted)
+        yield identity(wanted["kind"], wanted), wanted
 
 
 def identity(kind: str, named: Json) -> str:
@@ -176,14 +175,18 @@ def numbered(parts: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         yield (name if seen[name] == 1 else f"{name} ({seen[name]})"), part
 
 
-def label_of(action: str, arguments: Json, parts: Sequence[str]) -> str:
-    """What the task does: the plugin, and what it does that to."""
+def label_of(task: Json, parts: Sequence[str]) -> str:
+    """What the task does: the plugin, and what it does that to, or for whom."""
+    arguments = task["arguments"]
     named = [arguments[field] for field in ("state", "bundle", "user") if field in arguments]
     if "kind" in arguments:
         named.append(identity(arguments["kind"], arguments))
-    if not ("bundle" in arguments or "kind" in arguments) and parts:
-        named.append(parts[0].partition(": ")[0])
-    return " ".join([action.rpartition(".")[2], *named])
+    elif "requests" in arguments:
+        # Their order is not always the same.
+        named.append(task["role"].rpartition(".")[2])
+    elif "bundle" not in arguments and parts:
+        named.append(parts[0])
+    return " ".join([task["action"].rpartition(".")[2], *named])
 
 
 def without_values(item: Json) -> Json:
@@ -196,7 +199,7 @@ def without_values(item: Json) -> Json:
 def legible(value: Any, name: str = "") -> Any:
     """The value with texts of JSON, and files of YAML, as what they say, for their layout says nothing."""
     if isinstance(value, Mapping):
-        return value if isinstance(value, Row) else {key: legible(item, key) for key, item in value.items()}
+        return {key: legible(item, key) for key, item in value.items()}
     if isinstance(value, list):
         return [legible(item) for item in value]
     return _read(value, name) if isinstance(value, str) else value
@@ -213,6 +216,10 @@ def _read(text: str, name: str) -> Any:
         return text
 
 
+class _Row(Json):
+    """A part that is written on one line."""
+
+
 class _Dumper(yaml.CSafeDumper):
     """Texts of several lines in blocks, nothing by reference."""
 
@@ -225,12 +232,12 @@ def _text(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 
-def _row(dumper: yaml.CSafeDumper, value: Row) -> yaml.MappingNode:
+def _row(dumper: yaml.CSafeDumper, value: _Row) -> yaml.MappingNode:
     return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
 
 
 _Dumper.add_representer(str, _text)
-_Dumper.add_representer(Row, _row)
+_Dumper.add_representer(_Row, _row)
 
 
 def text_of(value: Any) -> str:
@@ -249,8 +256,11 @@ class Layer:
     def path(self) -> Path:
         return SNAPSHOTS / f"{self.name}.snapshot"
 
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+
     def entries(self) -> Entries:
-        tree = yaml.load(self.path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) if self.path.exists() else {}
+        tree = yaml.load(self.text(), Loader=yaml.CSafeLoader)
         return {
             (playbook, task, name): part
             for playbook, tasks in (tree or {}).items()
@@ -261,15 +271,26 @@ class Layer:
     def write(self, entries: Entries) -> None:
         tree: dict[str, dict[str, Json]] = {}
         for (playbook, task, name), part in entries.items():
-            tree.setdefault(playbook, {}).setdefault(task, {})[name] = part
+            short = name != "arguments" and task.startswith(ROWS)
+            tree.setdefault(playbook, {}).setdefault(task, {})[name] = _Row(part) if short else part
         self.path.parent.mkdir(exist_ok=True)
-        self.path.write_text(f"---\n{text_of(tree)}" if tree else "--- {}\n", encoding="utf-8")
+        self.path.unlink(missing_ok=True)
+        if tree:
+            self.path.write_text(f"---\n{text_of(tree)}", encoding="utf-8")
 
 
+def _layer(name: str, inventories: Iterable[str], modes: Iterable[str]) -> Layer:
+    return Layer(name, tuple(case for case in CASES if case.inventory in inventories and case.mode in modes))
+
+
+# Who may come with a key, and who with a token.
+WAYS = {"keys": ("api_key", "both"), "tokens": ("jwt", "both")}
 LAYERS = [
-    Layer("all", tuple(CASES)),
-    *(Layer(name, tuple(case for case in CASES if case.inventory == name)) for name in INVENTORIES),
-    *(Layer(name, tuple(case for case in CASES if case.mode == name)) for name in MODES),
+    _layer("all", INVENTORIES, MODES),
+    *(_layer(name, INVENTORIES, modes) for name, modes in WAYS.items()),
+    *(_layer(inventory, [inventory], MODES) for inventory in INVENTORIES),
+    *(_layer(f"{inventory}-{name}", [inventory], modes) for inventory in INVENTORIES for name, modes in WAYS.items()),
+    *(_layer(mode, INVENTORIES, [mode]) for mode in MODES),
     *(Layer(str(case), (case,)) for case in CASES),
 ]
 

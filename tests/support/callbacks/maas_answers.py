@@ -11,12 +11,14 @@ type: notification
 short_description: Answer the collection's tasks without a cluster, and record their arguments
 description:
   - For tests. Appends one JSON object per task of the collection to the file that the environment variable
-    MAAS_RECORD names - C(action), C(role) and C(arguments), without the values of secrets.
-  - What there is on the cluster is what tasks have applied that are recorded in the file that MAAS_APPLIED names.
+    MAAS_RECORD names - C(playbook), C(action), C(role) and C(arguments), without the values of secrets.
+  - What there is on the cluster is what the tasks before have applied.
 requirements:
   - enabled by ANSIBLE_CALLBACKS_ENABLED
 """
 
+import copy
+import gc
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -28,9 +30,11 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import filter_loader, test_loader
+from ansible.plugins.lookup import template
 
 Json = dict[str, Any]
 MASK = "(secret)"
+NOW = {"playbook": ""}
 # Services by type that Kuadrant's filter asks, and the Deployments that have to be there for that.
 DECIDING = ("auth", "ratelimit", "ratelimit-check", "ratelimit-report")
 KUADRANT = (
@@ -65,8 +69,8 @@ def fits(item: Json, wanted: Json) -> bool:
 
 def objects() -> list[Json]:
     """What was applied, as controllers leave it, and what they make themselves."""
-    with Path(os.environ["MAAS_APPLIED"]).open(encoding="utf-8") as lines:
-        tasks = [json.loads(line) for line in lines]
+    record = Path(os.environ["MAAS_RECORD"])
+    tasks = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
     manifests = [task["arguments"] for task in tasks if task["action"] == "llmops.maas.manifests"]
     found = {}
     for item in (item for arguments in manifests for item in documents(arguments.get("definitions"))):
@@ -210,6 +214,7 @@ def answer_of(name: str) -> Callable[..., Json]:
         arguments = plain(self._task.args)
         role = self._task._role
         entry = {
+            "playbook": Path(NOW["playbook"]).stem,
             "action": name,
             "role": role.get_name() if role else "",
             "arguments": without_secrets(name, arguments),
@@ -221,13 +226,17 @@ def answer_of(name: str) -> Callable[..., Json]:
     return run
 
 
-def preload() -> None:
-    """Load what every worker would load anew."""
+def hasten() -> None:
+    """Load once what every worker would load anew, read YAML in C, and copy of the variables only what is changed."""
     for loader in (filter_loader, test_loader):
         list(loader.all())
     folder = Path(import_module("ansible_collections.llmops.maas.plugins.filter").__path__[0])
     for path in folder.glob("*.py"):
         filter_loader.get(f"llmops.maas.{path.stem}")
+    yaml.SafeLoader = yaml.CSafeLoader
+    template.deepcopy = copy.copy
+    gc.disable()
+    gc.freeze()
 
 
 class CallbackModule(CallbackBase):
@@ -237,8 +246,9 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Before the first worker: each is a copy of this process."""
-        preload()
+        """Before the first worker of each playbook: it is a copy of this process."""
+        NOW["playbook"] = playbook._file_name
+        hasten()
         for name in ANSWERS:
             namespace, collection, plugin = name.split(".")
             folder = f"ansible_collections.{namespace}.{collection}.plugins.action"
