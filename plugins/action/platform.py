@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.vars import load_extra_vars
 
@@ -70,8 +70,15 @@ class ActionModule(DirectAction):
                 except AnsibleError as error:
                     # Defaults of other roles may read the result of this task, which is not there yet.
                     if name not in own:
-                        unreadable[name] = f"cannot be made: {error}"
+                        unreadable[name] = _reason(error, read_variables().get(name.removeprefix(PREFIX)))
         return given, unreadable
+
+
+def _reason(error: AnsibleError, variable: Variable | None) -> str:
+    """Why a template failed. A filter may quote what it was given, which is not shown where it may be secret."""
+    if variable and variable.secret and not isinstance(error, AnsibleUndefinedVariable):
+        return "cannot be made: its template failed, on a value that is not shown"
+    return f"cannot be made: {error}"
 
 
 def _message(problems: list[str]) -> str:

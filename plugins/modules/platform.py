@@ -62,7 +62,7 @@ namespace:
   description:
     - An example of a variable. Each of them is returned by its name without C(maas_), C(maas_namespace) as this one.
   type: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
   sample: llm
 catalogue:
   description:
@@ -70,82 +70,82 @@ catalogue:
       C(resources), C(tolerations) and C(source).
   type: list
   elements: dict
-  returned: success, without O(check_only)
+  returned: success, without check_only
 model_names:
   description: Names of all models, also of those that are not enabled.
   type: list
   elements: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 group_names:
   description: Names of the groups.
   type: list
   elements: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 gateway:
   description: The Gateway's C(namespace) and C(name).
   type: dict
-  returned: success, without O(check_only)
+  returned: success, without check_only
 gateway_tls_secret:
   description: Name of the Secret with the Gateway's certificate; empty without TLS.
   type: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 host:
   description: The first host name.
   type: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 open_paths:
   description: Beginnings of paths that anybody may use.
   type: list
   elements: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 connection:
   description: Options of every module that talks to the cluster.
   type: dict
-  returned: success, without O(check_only)
+  returned: success, without check_only
 upstream_dir:
   description: Folder with the upstream manifests.
   type: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 keycloak_enabled:
   description: Whether Keycloak is deployed.
   type: bool
-  returned: success, without O(check_only)
+  returned: success, without check_only
 keycloak:
   description: Its C(namespace) and C(realm); empty where it is not deployed.
   type: dict
-  returned: success, without O(check_only)
+  returned: success, without check_only
 issuer_url:
   description: The issuer of tokens, as they name it.
   type: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 oidc_groups_claim_path:
   description: The claim with the groups, segment by segment, such as C([realm_access, roles]).
   type: list
   elements: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 minio_deployed:
   description: Whether MinIO is deployed.
   type: bool
-  returned: success, without O(check_only)
+  returned: success, without check_only
 s3_has_keys:
   description: Whether there is an object store outside with keys.
   type: bool
-  returned: success, without O(check_only)
+  returned: success, without check_only
 s3_storage_config:
-  description: What KServe reads of that, as JSON, with the keys; empty without.
-  type: str
-  returned: success, without O(check_only)
+  description: What KServe reads of that, with the keys; empty without.
+  type: dict
+  returned: success, without check_only
 service_account_annotations:
   description: Annotations of the models' ServiceAccount.
   type: dict
-  returned: success, without O(check_only)
+  returned: success, without check_only
 download_environment:
   description: O(ignore:maas_download_env) as containers have it, a list with C(name) and C(value) or C(valueFrom).
   type: list
   elements: dict
-  returned: success, without O(check_only)
+  returned: success, without check_only
 prometheus_version:
   description: Version of Prometheus, from its image.
   type: str
-  returned: success, without O(check_only)
+  returned: success, without check_only
 """

@@ -114,6 +114,17 @@ def test_a_variable_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert "maas_namespace: " in output
 
 
+def test_a_template_that_fails_on_a_secret_does_not_show_it(tmp_path: Path) -> None:
+    users = [{"name": "a", "groups": ["user"], "key": "{{ vault | from_json }}"}]
+    done, _ = enter(
+        tmp_path, "-vvvv", maas_users=users, vault="SECRET, not JSON", maas_namespace="{{ 'no JSON' | from_json }}"
+    )
+    output = messages(done)
+    assert "maas_users: cannot be made: its template failed, on a value that is not shown" in output
+    assert "maas_namespace: cannot be made: " in output
+    assert "SECRET" not in output
+
+
 def test_without_a_home_the_variable_to_set_is_named(tmp_path: Path) -> None:
     done, _ = enter(tmp_path, environment={"HOME": "", "XDG_CACHE_HOME": "", "XDG_STATE_HOME": ""})
     output = messages(done)
@@ -161,6 +172,19 @@ def test_models_are_sent_as_kubernetes_takes_them(tmp_path: Path) -> None:
         "parameters": {"type": "s3", "bucket": "models"},
     }
     assert predictor["model"]["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "1"
+
+
+def test_odd_secrets_are_exact_in_what_kserve_reads(tmp_path: Path) -> None:
+    secret = '[1] quo"te back\\slash\nline $' + "{user} {{ name }} ä"
+    tasks = yaml.safe_load((ROLES / "minio/tasks/main.yml").read_text(encoding="utf-8"))
+    template = next(
+        task["llmops.maas.secrets"]["secrets"][0]["data"]["default"] for task in tasks if "data" in str(task)
+    )
+    extra = {"maas_s3": {"endpoint": "s3.example.com", "access_key": "id", "secret_key": {"__ansible_unsafe": secret}}}
+    done, text = enter(tmp_path, "-e", json.dumps(extra), shown="secret_data", secret_data=template)
+    assert done.returncode == 0, done.stdout
+    found = text if isinstance(text, dict) else json.loads(text)
+    assert found["secret_access_key"] == secret
 
 
 def test_a_role_of_the_object_store_reaches_the_service_account(tmp_path: Path) -> None:

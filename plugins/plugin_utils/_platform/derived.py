@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,25 +104,23 @@ def _has_keys(store: Mapping[str, Any]) -> bool:
 
 
 def _object_store(store: Mapping[str, Any]) -> dict[str, Any]:
-    """What KServe reads of the object store outside: a Secret's JSON, or annotations of the models' ServiceAccount.
+    """How KServe reads the object store outside: what a Secret holds as JSON, or annotations of a ServiceAccount.
 
     The annotations count for it where the ServiceAccount has a role (``eks.amazonaws.com/role-arn``; KServe
     pkg/credentials/s3).
     """
     annotations: dict[str, str] = {}
-    config = ""
+    config: dict[str, str] = {}
     if store and _has_keys(store):
-        config = json.dumps(
-            {
-                "type": "s3",
-                "access_key_id": store["access_key"],
-                "secret_access_key": store["secret_key"],
-                "endpoint_url": f"{_SCHEMES[store['https']]}://{store['endpoint']}",
-                "bucket": store["bucket"],
-                "default_bucket": store["bucket"],
-                "region": store["region"],
-            }
-        )
+        config = {
+            "type": "s3",
+            "access_key_id": store["access_key"],
+            "secret_access_key": store["secret_key"],
+            "endpoint_url": f"{_SCHEMES[store['https']]}://{store['endpoint']}",
+            "bucket": store["bucket"],
+            "default_bucket": store["bucket"],
+            "region": store["region"],
+        }
     elif store:
         annotations = {
             "serving.kserve.io/s3-endpoint": store["endpoint"],

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -330,13 +329,13 @@ def test_a_role_may_take_the_place_of_keys() -> None:
         "serving.kserve.io/s3-region": "us-east-1",
     }
     assert found["catalogue"][0]["source"] == {"storageUri": "s3://models/q"}
-    assert (found["s3_has_keys"], found["s3_storage_config"], found["minio_deployed"]) == (False, "", False)
+    assert (found["s3_has_keys"], found["s3_storage_config"], found["minio_deployed"]) == (False, {}, False)
 
 
 @pytest.mark.parametrize("secret", ['quo"te', "back\\slash", "line\nend", "$" + "{user}", "ä"])
 def test_odd_secrets_are_exact_in_what_kserve_reads(secret: str) -> None:
     found = values(s3={**STORE, "access_key": "id", "secret_key": secret})
-    config = json.loads(found["s3_storage_config"])
+    config = found["s3_storage_config"]
     assert config["secret_access_key"] == secret
     assert config["endpoint_url"] == "https://s3.example.com:443"
     assert found["s3"] == {
@@ -346,7 +345,7 @@ def test_odd_secrets_are_exact_in_what_kserve_reads(secret: str) -> None:
 
 def test_no_store_outside_stays_none() -> None:
     found = values(s3={})
-    assert (found["s3"], found["minio_deployed"], found["s3_storage_config"]) == ({}, True, "")
+    assert (found["s3"], found["minio_deployed"], found["s3_storage_config"]) == ({}, True, {})
 
 
 @pytest.mark.parametrize(
