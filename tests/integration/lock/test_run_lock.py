@@ -278,7 +278,7 @@ def test_a_lease_that_is_not_ours_is_left_alone(runs: Runs) -> None:
 def test_a_wrong_timeout_is_refused(runs: Runs) -> None:
     code, output = runs.hold(maas_lock_timeout="10 minutes").wait()
     assert code != 0
-    assert "timeout (maas_lock_timeout): '10 minutes'" in output
+    assert "maas_lock_timeout: '10 minutes' is no duration" in output.replace("''", "'")
 
 
 def restricted(runs: Runs, verbs: list[str]) -> Path:
@@ -361,7 +361,7 @@ def mirror(api_server: ApiServer, tmp_path: Path, checkout: Path) -> dict[str, A
     versions = yaml.safe_load((checkout / "roles/maas/defaults/main/versions.yml").read_text())["maas_versions"]
     names = yaml.safe_load((checkout / "roles/maas/vars/main.yml").read_text())["maas_upstream"]
     for entry in names.values():
-        name = re.sub(r"\{\{ maas_versions\.(\w+) \}\}", lambda match: versions[match[1]], entry["file"])
+        name = re.sub(r"\{\{ maas_(?:platform\.)?versions\.(\w+) \}\}", lambda match: versions[match[1]], entry["file"])
         (folder / name).touch()
     return {"maas_mirror": str(folder)}
 

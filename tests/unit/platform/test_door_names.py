@@ -59,7 +59,7 @@ def test_the_result_cannot_be_given_as_an_extra_variable() -> None:
 
 
 def test_names_that_the_role_computes_are_known() -> None:
-    assert {"maas_platform", "maas_upstream", "maas_minimum_kubernetes"} <= computed_names()
+    assert {"maas_platform", "maas_upstream"} <= computed_names()
     assert all(name.startswith("maas_") for name in computed_names())
 
 
