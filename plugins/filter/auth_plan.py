@@ -17,7 +17,7 @@ options:
         C(hostnames), C(tls_enabled), C(tls_secret), C(plain_http), C(catalogue), C(models), C(model_list),
         C(model_list_limits), C(groups), C(tiers), C(limits_failure_mode), C(auth_mode), C(api_key_prefix),
         C(oidc_issuer_url), C(oidc_jwks_url), C(oidc_audience), C(oidc_role), C(oidc_groups_claim), C(keycloak_enabled),
-        C(keycloak_namespace), C(keycloak_realm), C(keycloak_url) and C(embedded) have to be there.
+        C(keycloak_namespace), C(keycloak_realm), C(keycloak_url) and C(cluster_dns) have to be there.
     type: dict
     required: true
   found:

@@ -15,12 +15,11 @@ options:
   _input:
     description:
       - Components by name. Each has C(order), and may have C(enabled), C(bundles), C(namespaces), C(upstream),
-        C(minimum_kubernetes), C(forwards), C(flows) and C(needs) (C(components) and C(controllers) of the embedded
-        cluster).
+        C(minimum_kubernetes), C(forwards), C(flows) and C(needs) (C(components) and C(controllers)).
     type: dict
     required: true
   missing:
-    description: Controllers that the embedded cluster does not have.
+    description: Controllers that the cluster cannot run.
     type: list
     elements: str
     default: []

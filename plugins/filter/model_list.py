@@ -21,12 +21,12 @@ options:
     type: str
     required: true
   groups:
-    description: Groups as in O(llmops.maas.maas#role:main:maas_groups).
+    description: Groups as in O(llmops.maas.maas#role:platform:maas_groups).
     type: list
     elements: dict
     required: true
   tiers:
-    description: Tiers as in O(llmops.maas.maas#role:main:maas_tiers).
+    description: Tiers as in O(llmops.maas.maas#role:platform:maas_tiers).
     type: list
     elements: dict
     required: true

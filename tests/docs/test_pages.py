@@ -39,9 +39,9 @@ def anchors(page: Path) -> set[str]:
 
 @cache
 def variables() -> set[str]:
-    """What somebody can set (the role maas refuses all others, in roles/maas/tasks/variables.yml), and statistics."""
+    """What somebody can set (llmops.maas.platform refuses all others), what it gives, and statistics."""
     specification = yaml.safe_load((ROOT / "roles/maas/meta/argument_specs.yml").read_text("utf-8"))
-    found = set(specification["argument_specs"]["main"]["options"])
+    found = set(specification["argument_specs"]["platform"]["options"]) | {"maas_platform"}
     for path in ROOT.glob("roles/*/tasks/*.yml"):
         found |= set(STATS.findall(path.read_text("utf-8")))
     return found

@@ -125,6 +125,7 @@ class Runs:
         end = self.directory / f"end-{number}"
         role = {"name": "llmops.maas.maas"}
         tasks: list[dict[str, Any]] = [
+            {"ansible.builtin.import_role": {**role, "tasks_from": "variables"}},
             {"ansible.builtin.import_role": {**role, "tasks_from": "lock"}},
             {"ansible.builtin.wait_for": {"path": str(end), "sleep": 1, "timeout": 120}},
             {"ansible.builtin.import_role": {**role, "tasks_from": "unlock"}},
@@ -133,7 +134,9 @@ class Runs:
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
-            "module_defaults": {"group/llmops.maas.maas": "{{ maas_connection }}"},
+            "module_defaults": {
+                "group/llmops.maas.maas": "{{ (maas_platform | default({})).connection | default({}) }}"
+            },
             "vars": {"ansible_python_interpreter": interpreter},
             "tasks": tasks,
         }

@@ -94,14 +94,16 @@ def readme(role: Path, collection: str) -> str:
     """The text of the README of a role of that collection."""
     meta = yaml.safe_load((role / "meta/main.yml").read_text(encoding="utf-8"))
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    # The role maas calls it otherwise: Ansible itself would check an entry point main.
+    first = next(iter(specs))
     lines = [
         "<!-- Made by `make docs` from meta/main.yml and meta/argument_specs.yml. -->",
         "",
         f"# Role `{collection}.{role.name}`",
         "",
-        f"{markdown(specs['main']['short_description'])}.",
+        f"{markdown(specs[first]['short_description'])}.",
     ]
-    for name in sorted(specs, key=lambda name: (name != "main", name)):
+    for name in sorted(specs, key=lambda name: (name != first, name)):
         lines += entry(name, specs[name])
     needed = f"ansible-core {meta['galaxy_info']['min_ansible_version']} or newer"
     lines += ["## Needs", "", " and the role ".join([needed, *dependencies(meta)]) + "."]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,9 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._platform.cel import q
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import ends
 
-# Groups travel in one annotation, separated by commas; tiers become names of limits.
-_GROUP = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._/@-]*[A-Za-z0-9])?$")
+# Groups travel in one annotation, separated by commas; tiers become names of limits. Keycloak's groups may come with
+# their path, which begins with a slash.
+_GROUP = re.compile(r"^/?[A-Za-z0-9]([A-Za-z0-9._/@-]*[A-Za-z0-9])?$")
 _TIER = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
 # The condition for counting tokens. Not by path: the gateway's filter compares it as it came, where Authorino decodes
 # it first, so that an escaped slash would go uncounted; and once the answer is there, Envoy has rewritten it. Of all
@@ -46,6 +47,35 @@ class Access:
 
     groups: Sequence[Mapping[str, Any]]
     tiers: Sequence[Mapping[str, Any]]
+
+
+def complaints(
+    groups: Sequence[Mapping[str, Any]],
+    tiers: Sequence[Mapping[str, Any]],
+    users: Sequence[Mapping[str, Any]],
+    models: Iterable[str],
+) -> list[str]:
+    """What is wrong with the tables, one message for each entry; the arguments are those of `read_access`."""
+    found: list[str] = []
+    known = list(models)
+    names = [str(group["name"]) for group in groups]
+
+    def look(check: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            check(*arguments)
+        except AccessError as error:
+            found.append(str(error))
+
+    for index, group in enumerate(named(groups)):
+        look(_group, group, f"maas_groups[{index}]", known)
+    for index, tier in enumerate(named(tiers)):
+        look(_tier, tier, f"maas_tiers[{index}]", names)
+    look(_unique, groups, "maas_groups")
+    look(_unique, tiers, "maas_tiers")
+    look(_one_tier_each, names, tiers)
+    for index, user in enumerate(named(users)):
+        look(_check_user, user, f"maas_users[{index}] ({user.get('name')}).groups", names)
+    return found
 
 
 def read_access(
@@ -116,7 +146,10 @@ def _names(entry: Mapping[str, Any], field: str, where: str, known: Sequence[str
 def _group(given: Any, place: str, models: Sequence[str]) -> dict[str, Any]:
     entry, where = _entry(given, place, GROUP_DEFAULTS)
     if not _GROUP.match(str(entry["name"])):
-        raise AccessError(f"{where}.name: use letters, digits and . _ / @ -, and begin and end with a letter or digit")
+        raise AccessError(
+            f"{where}.name: use letters, digits and . _ / @ -, begin with a letter, a digit or '/', and end with a"
+            " letter or digit"
+        )
     _names(entry, "endpoints", where, ENDPOINTS)
     _names(entry, "models", where, models)
     if not entry["endpoints"]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import BooleanError, as_boolean
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import TASKS
 
-# KServe names the Service <name>-predictor, and a Service name is a DNS label of at most 63 characters
-# (KServe pkg/constants PredictorServiceName; RFC 1035).
-_NAME = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
-_NAME_LENGTH = 63 - len("-predictor")
-_PATH = re.compile(r"^(/[A-Za-z0-9._~-]+)+$")
+# KServe labels a model's Pods with app: isvc.<name>-predictor, and a label's value has at most 63 characters
+# (KServe pkg/constants GetRawServiceLabel; RFC 1035).
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_NAME_LENGTH = 63 - len("isvc.-predictor")
+# No segment of dots alone: Envoy and clients resolve those, so that the path would be another one.
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 _STORAGE = re.compile(r"^(hf|s3|pvc|oci|https|gs)://.+")
 # Gateway API allows 16 rules in one HTTPRoute (HTTPRouteSpec.rules maxItems).
 _MAX_RULES = 16
@@ -29,6 +30,7 @@ _DEFAULTS: dict[str, Any] = {
     "task": "generate",
     "served_names": [],
     "gpus": 0,
+    "gpu_resource": "",
     "vram_gb": 0,
     "cpu": "2",
     "memory": "8Gi",
@@ -48,22 +50,36 @@ class CatalogueError(ValueError):
     """A catalogue that cannot be deployed; the message names the entry, its field and the fix."""
 
 
-def normalise(models: Sequence[Mapping[str, Any]], runtimes: Mapping[str, Any], variable: str) -> list[dict[str, Any]]:
+def _raise(message: str) -> NoReturn:
+    raise CatalogueError(message)
+
+
+def normalise(
+    models: Sequence[Mapping[str, Any]],
+    runtimes: Mapping[str, Any],
+    variable: str,
+    complain: Callable[[str], None] = _raise,
+) -> list[dict[str, Any]]:
     """Validate the catalogue and fill in what its entries leave out.
 
     :param models: entries as in the inventory.
     :param runtimes: the runtimes that entries may name.
     :param variable: the variable's name, for error messages.
+    :param complain: gets the message of each mistake. By default the first one is raised.
     :returns: the enabled entries, each with every field, plus ``served_names`` that start with the model's own name,
         ``rules`` (path and rewrite of each route rule), ``rates`` (for a RateLimitPolicy) and ``revision`` (a digest
         of the entry that changes whenever its Pods have to).
     :raises CatalogueError: at the first entry that is wrong.
     """
-    entries = [_entry(model, runtimes, f"{variable}[{index}]") for index, model in enumerate(models)]
+    entries: list[dict[str, Any]] = []
+    for index, model in enumerate(models):
+        try:
+            entries.append(_entry(model, runtimes, f"{variable}[{index}]"))
+        except CatalogueError as error:
+            complain(str(error))
     enabled = [entry for entry in entries if entry["enabled"]]
-    _refuse_twice(enabled, "name", variable)
-    _refuse_twice(enabled, "paths", variable)
-    _refuse_twice(enabled, "served_names", variable)
+    for field in ("name", "paths", "served_names"):
+        _refuse_twice(enabled, field, variable, complain)
     return enabled
 
 
@@ -90,7 +106,7 @@ def _entry(model: Mapping[str, Any], runtimes: Mapping[str, Any], where: str) ->
 
 def _check_identity(entry: Mapping[str, Any], runtimes: Mapping[str, Any], where: str) -> None:
     name = str(entry["name"])
-    if not _NAME.match(name) or len(name) > _NAME_LENGTH:
+    if not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH:
         raise CatalogueError(
             f"{where}.name: use lower-case letters, digits and '-', start with a letter,"
             f" at most {_NAME_LENGTH} characters"
@@ -113,8 +129,11 @@ def _check_identity(entry: Mapping[str, Any], runtimes: Mapping[str, Any], where
             f"{where}.storage_uri: {uri!r} does not start with hf://, s3://, pvc://, oci://, gs:// or https://"
         )
     for path in entry["paths"]:
-        if not _PATH.match(str(path)):
-            raise CatalogueError(f"{where}.paths: {path!r} must start with '/' and must not end with it")
+        if not _PATH.fullmatch(str(path)):
+            raise CatalogueError(
+                f"{where}.paths: {path!r} must start with '/' and must not end with it; use letters, digits and"
+                " . _ ~ -, and no '.' or '..' between slashes"
+            )
 
 
 def _boolean(value: Any, where: str) -> bool:
@@ -125,7 +144,7 @@ def _boolean(value: Any, where: str) -> bool:
 
 
 def _check_numbers(entry: Mapping[str, Any], where: str) -> None:
-    for field, least in (("gpus", 0), ("min_replicas", 0), ("max_replicas", 1), ("timeout_seconds", 1)):
+    for field, least in (("gpus", 0), ("min_replicas", 1), ("max_replicas", 1), ("timeout_seconds", 1)):
         value = entry[field]
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise CatalogueError(f"{where}.{field}: {value!r} must be a whole number of at least {least}")
@@ -163,16 +182,20 @@ def _revision(entry: Mapping[str, Any], runtime: Mapping[str, Any]) -> str:
         "timeout_seconds",
     )
     made_from = {field: entry.get(field) for field in fields} | {"runtime": runtime}
+    if entry["gpu_resource"]:
+        made_from["gpu_resource"] = entry["gpu_resource"]
     return hashlib.sha256(json.dumps(made_from, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _refuse_twice(entries: Sequence[Mapping[str, Any]], field: str, variable: str) -> None:
+def _refuse_twice(
+    entries: Sequence[Mapping[str, Any]], field: str, variable: str, complain: Callable[[str], None]
+) -> None:
     owners: dict[str, str] = {}
     for entry in entries:
         values = entry[field] if isinstance(entry[field], list) else [entry[field]]
         for value in values:
             if value in owners:
-                raise CatalogueError(
+                complain(
                     f"{variable}: {field} {value!r} is used by {owners[value]} and again by {entry['name']}; keep one"
                 )
             owners[value] = str(entry["name"])

@@ -73,7 +73,7 @@ class PlatformComponent:
     :param forwards: Services to reach from this machine.
     :param flows: traffic of its Pods, see ``network.py``.
     :param components: components without which it is left out.
-    :param controllers: controllers of the embedded cluster without which it is left out.
+    :param controllers: controllers without which it is left out.
     """
 
     name: str
@@ -148,7 +148,7 @@ def read_components(entries: Mapping[str, Any]) -> list[PlatformComponent]:
 def derive(entries: Mapping[str, Any], missing: Iterable[str] = ()) -> PlatformComponents:
     """What follows from the components.
 
-    :param missing: controllers that the embedded cluster does not have.
+    :param missing: controllers that the cluster cannot run.
     :raises ComponentError: see ``read_components``.
     """
     components = read_components(entries)

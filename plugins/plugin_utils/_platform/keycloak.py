@@ -64,14 +64,14 @@ def token_url(realm_address: str) -> str:
     return f"{realm_address}/protocol/openid-connect/token"
 
 
-def inside_url(namespace: str, services: Iterable[Mapping[str, Any]], *, embedded: bool) -> str:
-    """Keycloak's address for the cluster's own Pods. On the embedded cluster nobody resolves the name of a Service.
+def inside_url(namespace: str, services: Iterable[Mapping[str, Any]], *, dns: bool) -> str:
+    """Keycloak's address for the cluster's own Pods. Without DNS it is that of its Service.
 
     :param services: the Services of its namespace.
     """
     found = [item for item in services if item["metadata"]["name"] == SERVICE]
     host = f"{SERVICE}.{namespace}.svc.cluster.local"
-    return f"http://{found[0]['spec']['clusterIP'] if embedded and found else host}:8080"
+    return f"http://{found[0]['spec']['clusterIP'] if found and not dns else host}:8080"
 
 
 def clients(given: Sequence[Mapping[str, Any]], groups: Sequence[str], probe_groups: Sequence[str]) -> list[Client]:

@@ -21,6 +21,7 @@ _UNITS = {
     "hour": "h",
 }
 _DAYS = {"d", "day"}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _RATE = re.compile(r"^\s*(?P<limit>\d+)\s*/\s*(?P<count>\d{0,5})\s*(?P<unit>[a-z]+)\s*$")
 _HELP = "write a number, a slash and a window of s, min or h, such as '100/min, 1000/h' or '500/24h'"
 
@@ -45,7 +46,7 @@ def parse_rates(text: str, field: str) -> list[dict[str, int | str]]:
     twice = [" = ".join(sorted(set(windows))) for windows in by_length.values() if len(windows) > 1]
     if twice:
         raise RateError(
-            f"{field}: the window {', '.join(twice)} appears more than once in {text!r}; keep one rate per window"
+            f"{field}: the window {' = '.join(twice)} appears more than once in {text!r}; keep one rate per window"
         )
     return rates
 

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform import policies
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import GROUP_DEFAULTS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
-from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import GROUP_DEFAULTS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import by_preference, task_of
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Call, Shell
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Part, table, text

@@ -56,7 +56,7 @@ class VerifySettings:
     keycloak_namespace: str
     keycloak_realm: str
     token_url: str
-    embedded: bool
+    cluster_dns: bool
     model_list: bool
     only: Sequence[str]
     expected: ExpectedStatuses
@@ -122,7 +122,7 @@ def read_settings(platform: Mapping[str, Any]) -> VerifySettings:
         keycloak_namespace=platform["keycloak_namespace"] if keycloak else "",
         keycloak_realm=platform["keycloak_realm"] if keycloak else "",
         token_url=platform["verify_token_url"].strip(),
-        embedded=_flag(platform, "embedded"),
+        cluster_dns=_flag(platform, "cluster_dns"),
         model_list=_flag(platform, "model_list"),
         only=platform["verify_only"],
         expected=read_expected(platform["verify_expected"], platform["verify_exceptions"]),

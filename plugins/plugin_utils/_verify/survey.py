@@ -66,16 +66,16 @@ class Survey:
 
     @property
     def token_url(self) -> str:
-        """Where tokens come from, where the Secrets' own address is not to be used: on the embedded cluster nobody
-        resolves the name of a Service.
+        """Where tokens come from, where the Secrets' own address is not to be used: a cluster without
+        DNS resolves no name of a Service.
         """
         settings = self.settings
         if settings.token_url or not settings.keycloak_namespace:
             return settings.token_url
         service = _find(self.objects["Service"], settings.keycloak_namespace, SERVICE)
-        if not (settings.embedded and service):
+        if settings.cluster_dns or not service:
             return ""
-        address = inside_url(settings.keycloak_namespace, [service], embedded=True)
+        address = inside_url(settings.keycloak_namespace, [service], dns=False)
         return token_url(realm_url(address, settings.keycloak_realm))
 
 

@@ -17,16 +17,31 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.filter.core import to_bool
 
-from ansible_collections.llmops.maas.plugins.lookup.boolean_options import LookupModule
-from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import (
-    BooleanError,
-    as_boolean,
-    wrong_booleans,
-)
+from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import BooleanError, as_boolean
 from tests.support.boolean_uses import Uses
+from tests.support.door_inputs import read
 
 ROOT = Path(__file__).parents[3]
-OPTIONS: dict[str, Any] = LookupModule().run([str(ROOT / "roles")])[0]
+
+
+def booleans(options: dict[str, Any]) -> dict[str, Any]:
+    """Of options those that are booleans or have suboptions that are, reduced to that."""
+    found: dict[str, Any] = {}
+    for name, option in options.items():
+        inner = booleans(option.get("options") or {})
+        if option.get("type") == "bool" or inner:
+            found[name] = {"options": inner} if inner else {"type": "bool"}
+    return found
+
+
+OPTIONS: dict[str, Any] = booleans(
+    {
+        name: option
+        for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
+        for entry_point in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values()
+        for name, option in (entry_point.get("options") or {}).items()
+    }
+)
 TEXTS = ["true", "True", "YES", "on", "1", "false", "FALSE", "no", "Off", "0"]
 
 
@@ -45,18 +60,18 @@ def test_everything_else_is_refused_with_its_place(value: Any) -> None:
 
 
 def test_wrong_values_are_found_at_every_depth() -> None:
-    values = {
-        "maas_tls_enabled": "ture",
-        "maas_minio_enabled": "false",
-        "maas_namespace": "llm",
-        "maas_s3": {"https": None},
-        "maas_models": [{"name": "qwen", "enabled": "off"}, {"name": "nomic", "enabled": "of"}, {"enabled": 7}, "?"],
-    }
-    assert wrong_booleans(values, OPTIONS) == [
-        "maas_models[1] (nomic).enabled: 'of' is not a boolean; write true or false",
-        "maas_models[2].enabled: 7 is not a boolean; write true or false",
-        "maas_s3.https: is empty; write true or false, or leave it out",
+    found = read(
+        tls_enabled="ture",
+        minio_enabled="false",
+        namespace="llm",
+        s3={"https": None},
+        models=[{"name": "qwen", "enabled": "off"}, {"name": "nomic", "enabled": "of"}, {"name": "x", "enabled": 7}],
+    ).problems
+    assert found == [
         "maas_tls_enabled: 'ture' is not a boolean; write true or false",
+        "maas_s3.https: is empty; write true or false, or leave it out",
+        "maas_models[1].enabled: 'of' is not a boolean; write true or false",
+        "maas_models[2].enabled: 7 is not a boolean; write true or false",
     ]
 
 
@@ -93,7 +108,7 @@ FILES = sorted(
 
 def test_there_is_something_to_look_at() -> None:
     assert len(FILES) > 60
-    assert {"maas_cluster_dns", "maas_keycloak_enabled", "auth_rotation_preview"} <= every_boolean()
+    assert {"maas_cluster_dns", "auth_rotation_preview"} <= every_boolean()
     assert every_field() == {"https", "enabled", "role", "audience"}
 
 
@@ -171,7 +186,10 @@ def test_teardown_keeps_what_a_text_says_it_keeps(tmp_path: Path) -> None:
             [
                 {
                     "ansible.builtin.assert": {"that": f"kept == {kept}"},
-                    "vars": {"kept": keep_kinds, "maas_teardown_crds": crds_text, "maas_teardown_data": data_text},
+                    "vars": {
+                        "kept": keep_kinds,
+                        "maas_platform": read(teardown_crds=crds_text, teardown_data=data_text).values,
+                    },
                 }
                 for crds_text, data_text, kept in expected
             ]
@@ -185,7 +203,6 @@ def test_roles_that_a_text_turns_off_do_nothing(tmp_path: Path) -> None:
     """Each of them would need a cluster, which there is not."""
     roles = {
         "minio": "maas_minio_enabled",
-        "keycloak": "maas_keycloak_enabled",
         "observability": "maas_observability_enabled",
     }
     book = tmp_path / "book.yml"

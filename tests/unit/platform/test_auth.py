@@ -25,7 +25,7 @@ from tests.support.auth_platform import CHECKOUT, MODES, expressions, planned, v
 from tests.support.cel_engine import evaluate
 
 DEFAULTS = yaml.safe_load((CHECKOUT / "roles/maas/defaults/main/verification.yml").read_text())
-SPEC = yaml.safe_load((CHECKOUT / "roles/maas/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+SPEC = yaml.safe_load((CHECKOUT / "roles/maas/meta/argument_specs.yml").read_text())["argument_specs"]["platform"][
     "options"
 ]
 
@@ -150,10 +150,10 @@ def test_keys_of_an_issuer_are_where_it_says(changes: dict[str, str], where: dic
     assert plan["authentication"]["jwt-users"]["jwt"] == where
 
 
-@pytest.mark.parametrize(("embedded", "host"), [(False, "keycloak.keycloak.svc.cluster.local"), (True, "127.100.0.3")])
-def test_keys_of_the_deployed_keycloak_are_asked_for_inside_of_the_cluster(embedded: bool, host: str) -> None:
+@pytest.mark.parametrize(("dns", "host"), [(True, "keycloak.keycloak.svc.cluster.local"), (False, "127.100.0.3")])
+def test_keys_of_the_deployed_keycloak_are_asked_for_inside_of_the_cluster(dns: bool, host: str) -> None:
     keycloak = {"metadata": {"name": "keycloak"}, "spec": {"clusterIP": "127.100.0.3"}}
-    platform = variables(auth_mode="jwt", embedded=embedded, keycloak_url="https://sso.example.com/")
+    platform = variables(auth_mode="jwt", cluster_dns=dns, keycloak_url="https://sso.example.com/")
     plan = auth_plan(platform, found=[[], [], [keycloak]])
     keys = f"http://{host}:8080/realms/maas/protocol/openid-connect/certs"
     assert plan["authentication"]["jwt-users"]["jwt"] == {"jwksUrl": keys}

@@ -85,7 +85,7 @@ def test_revision_follows_what_restarts_pods_and_nothing_else() -> None:
     ("fields", "message"),
     [
         ({"name": "Qwen"}, r"maas_models\[0\] \(Qwen\)\.name"),
-        ({"name": "q" * 54}, "at most 53 characters"),
+        ({"name": "q" * 54}, "at most 48 characters"),
         ({"storage_uri": ""}, r"\.storage_uri: say where"),
         ({"storage_uri": "ftp://x"}, "does not start with"),
         ({"runtime": "tgi"}, "no runtime 'tgi'.*inference-sim, vllm-latest"),

@@ -55,6 +55,9 @@ FOUND = {
 }
 
 
+PARTS = ("variables", "components")
+
+
 def found(folder: Path, dummy: str = "", **variables: Any) -> dict[str, Any]:
     """What follows from the components of the collection, with one more where there is one."""
     collection = folder / "ansible_collections/llmops/maas"
@@ -65,7 +68,7 @@ def found(folder: Path, dummy: str = "", **variables: Any) -> dict[str, Any]:
     if dummy:
         (collection / "roles" / FOLDER / "dummy.yml").write_text(dummy)
     tasks = [
-        {"ansible.builtin.import_role": {"name": "llmops.maas.maas", "tasks_from": "components"}},
+        *({"ansible.builtin.import_role": {"name": "llmops.maas.maas", "tasks_from": tasks}} for tasks in PARTS),
         {"ansible.builtin.copy": {"dest": str(folder / "found.json"), "content": "{{ found | to_json }}"}},
     ]
     (folder / "mirror").mkdir()
@@ -245,7 +248,7 @@ def test_fixed_names_are_written_once(name: str) -> None:
     written = [
         path.relative_to(ROLES)
         for path in sorted([*ROLES.rglob("*.yml"), *ROLES.rglob("*.j2")])
-        if path.relative_to(ROLES).parts[0] in {*files(), "maas"} - {"auth", "keycloak"}
+        if path.relative_to(ROLES).parts[0] in {*files(), "maas"}
         and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", path.read_text())
     ]
     assert written == [Path("maas/vars/main/names.yml")]

@@ -52,7 +52,7 @@ def test_every_endpoint_is_verified_by_some_kind() -> None:
 
 def test_the_inventory_may_name_exactly_these_tasks() -> None:
     spec = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
-    field = spec["argument_specs"]["main"]["options"]["maas_models"]["options"]["task"]
+    field = spec["argument_specs"]["platform"]["options"]["maas_models"]["options"]["task"]
     assert field["choices"] == list(TASKS)
     assert field["default"] == next(iter(TASKS))
 

@@ -376,7 +376,7 @@ def test_the_role_prints_the_summary(tmp_path: Path) -> None:
         {"ansible.builtin.include_role": {"name": "llmops.maas.maas", "public": True}},
         {
             "llmops.maas.report": {
-                "lines": "{{ found | llmops.maas.platform_summary(platform=__maas_platform, keys=keys) }}",
+                "lines": "{{ found | llmops.maas.platform_summary(platform=__maas_summary, keys=keys) }}",
             }
         },
     ]

@@ -21,7 +21,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._verify.sections impor
 from tests.support.verification import CLIENTS, NOMIC, QWEN, USERS, objects, planned, platform
 
 SPEC = Path(__file__).resolve().parents[3] / "roles/maas/meta/argument_specs.yml"
-OPTIONS = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
+OPTIONS = yaml.safe_load(SPEC.read_text())["argument_specs"]["platform"]["options"]
 CASES = {wrong.name for wrong in wrong_credentials("both")}
 NO_NEW_USERS = "only tokens are taken, and a token's user cannot be a new one for each run"
 
@@ -253,17 +253,17 @@ def test_the_connection_has_what_the_platform_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("embedded", "given", "url"),
+    ("dns", "given", "url"),
     [
-        (True, "", "http://127.100.0.9:8080/realms/maas/protocol/openid-connect/token"),
-        (False, "", ""),
-        (True, "http://issuer.example/token\n", "http://issuer.example/token"),
+        (False, "", "http://127.100.0.9:8080/realms/maas/protocol/openid-connect/token"),
+        (True, "", ""),
+        (False, "http://issuer.example/token\n", "http://issuer.example/token"),
     ],
 )
-def test_tokens_come_from_where_they_can_be_had(embedded: bool, given: str, url: str) -> None:
+def test_tokens_come_from_where_they_can_be_had(dns: bool, given: str, url: str) -> None:
     more = {"auth_mode": "jwt", "users": [], "verify_token_url": given, "gateway_url": "http://gw"}
-    assert planned(objects(), embedded=embedded, **more)["connection"]["token_url"] == url
-    assert planned({}, embedded=embedded, **more)["connection"]["token_url"] == given.strip()
+    assert planned(objects(), cluster_dns=dns, **more)["connection"]["token_url"] == url
+    assert planned({}, cluster_dns=dns, **more)["connection"]["token_url"] == given.strip()
 
 
 def test_open_routes_and_the_redirect_are_not_probed() -> None:

@@ -81,7 +81,7 @@ def identities(platform: Platform, cluster: Cluster) -> Identities:
     jwks_url = platform["oidc_jwks_url"]
     if not jwks_url and platform["keycloak_enabled"]:
         inside = keycloak.inside_url(
-            platform["keycloak_namespace"], cluster.keycloak_services, embedded=platform["embedded"]
+            platform["keycloak_namespace"], cluster.keycloak_services, dns=platform["cluster_dns"]
         )
         jwks_url = keycloak.keys_url(keycloak.realm_url(inside, realm))
     return Identities(
