@@ -104,7 +104,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import AccessError
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import ModeError
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.plan import Cluster, plan
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.plan import ClusterObjects, plan
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.model_rules import NameTakenError
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError
 
@@ -112,7 +112,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import
 def auth_plan(platform: Mapping[str, Any], found: Sequence[Sequence[Mapping[str, Any]]] = ()) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
-        return plan(platform, Cluster(*found))
+        return plan(platform, ClusterObjects(*found))
     except (AccessError, RateError, ModeError, NameTakenError) as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -63,7 +63,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform import access as _access
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform import model_rules
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKeyMethod
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError
 
@@ -75,7 +75,7 @@ def model_list(
     tiers: Sequence[Mapping[str, Any]],
     limits: str = "",
     models: Sequence[str] | None = None,
-    identity_groups: str = ApiKey(Identities()).groups(),
+    identity_groups: str = ApiKeyMethod(Identities()).groups(),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     known = [str(model["name"]) for model in catalogue] if models is None else models

@@ -53,9 +53,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Call, Shell
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import AnsibleCall, Shell
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.next_steps import Steps
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import Found, Platform, summary
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import (
+    SummaryObjects,
+    SummarySettings,
+    summary,
+)
 
 
 def platform_summary(
@@ -63,12 +67,15 @@ def platform_summary(
 ) -> list[Any]:
     """See DOCUMENTATION."""
     try:
-        about = Platform(**platform)
+        about = SummarySettings(**platform)
         gateways, models, services = cluster["resources"]
-        found = Found(gateways, models, services, cluster["api_groups"], keys)
+        found = SummaryObjects(gateways, models, services, cluster["api_groups"], keys)
     except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"platform_summary: {error}") from error
-    return [*summary(about, found), *Steps(about, found, Shell.this(), Call.this(about.summary_variables)).parts()]
+    return [
+        *summary(about, found),
+        *Steps(about, found, Shell.this(), AnsibleCall.this(about.summary_variables)).parts(),
+    ]
 
 
 class FilterModule:

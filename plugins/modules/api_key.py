@@ -130,6 +130,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import DEFAULT_GRACE
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import default_name
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import (
@@ -139,7 +140,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
 )
 from ansible_collections.llmops.maas.plugins.module_utils._keys.keeper import KeepError, KeptKey, KeyKeeper, WantedKey
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import KeyValueError, check_given
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
     KeyScope,

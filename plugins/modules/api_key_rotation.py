@@ -209,6 +209,7 @@ unchecked:
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import DEFAULT_GRACE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress, followed
@@ -218,7 +219,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import 
     Delivery,
     DeliveryError,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import DEFAULT_GRACE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._keys.options import (
     KEY_ARGUMENTS,
     KeyScope,

@@ -267,6 +267,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import (
+    KEY_ENTRY,
+    KEY_LABELS,
+    KEY_PREFIX,
+    KUADRANT_NAMESPACE,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress
@@ -277,12 +283,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import G
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import CredentialSecrets
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.tokens import ClientTokens
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
-    KEY_ENTRY,
-    KEY_LABELS,
-    KEY_PREFIX,
-    KUADRANT_NAMESPACE,
-)
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
 
 _REQUEST: dict[str, Any] = {

@@ -202,8 +202,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.durations import DurationError, duration
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import AUTH_ARGUMENTS, ApiError, Kube, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._lock.keeper import start
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lease import Attempt, LeaseLock, patiently
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lock import (

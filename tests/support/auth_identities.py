@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import not_expired
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import Jwt
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import JwtMethod
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import Authentication
 
@@ -127,10 +127,10 @@ def questions() -> list[Question]:
                 known = made.authorization()["user-known"]["patternMatching"]["patterns"][0]["predicate"]
                 found.append(Question(f"{mode}: is {name} somebody's", known, facts, user != ""))
     for claim, identity, groups in CLAIMS:
-        expression = Jwt(Identities(oidc_groups_claim=claim)).groups()
+        expression = JwtMethod(Identities(oidc_groups_claim=claim)).groups()
         found.append(Question(f"groups in {claim}", expression, {"auth": {"identity": identity}}, groups))
     for name, identity, holds, more in RULES:
-        rules = Jwt(Identities(**{**KNOWN, **more})).rules()
+        rules = JwtMethod(Identities(**{**KNOWN, **more})).rules()
         facts = {"auth": {"identity": identity}}
         found.append(Question(f"token: {name}", " && ".join(f"({rule})" for rule in rules), facts, holds or None))
     for name, identity, holds in ENDS:

@@ -187,7 +187,12 @@ unchecked:
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import Found, Shop, Tool, read_tools
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import (
+    FoundTool,
+    Tool,
+    ToolFinder,
+    read_tools,
+)
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Releases
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
@@ -238,7 +243,7 @@ def select(tools: list[Tool], params: dict[str, Any]) -> list[Tool]:
     return [tool for tool in tools if not params["only"] or tool.name in params["only"]]
 
 
-def by_module(wanted: list[Found]) -> list[list[Tool]]:
+def by_module(wanted: list[FoundTool]) -> list[list[Tool]]:
     """Tools that share a module, to be built in one go."""
     groups: dict[Path, list[Tool]] = {}
     for found in wanted:
@@ -246,9 +251,11 @@ def by_module(wanted: list[Found]) -> list[list[Tool]]:
     return list(groups.values())
 
 
-def obtain(shop: Shop, groups: list[list[Tool]], later: list[Tool]) -> tuple[list[Found], list[dict[str, str]]]:
+def obtain(
+    shop: ToolFinder, groups: list[list[Tool]], later: list[Tool]
+) -> tuple[list[FoundTool], list[dict[str, str]]]:
     """Have the groups made one after the other: what there is then, and what could not be obtained."""
-    made: list[Found] = []
+    made: list[FoundTool] = []
     missing: list[dict[str, str]] = []
     with shop.prefetching(later):
         for group in groups:
@@ -263,7 +270,9 @@ def obtain(shop: Shop, groups: list[list[Tool]], later: list[Tool]) -> tuple[lis
 
 def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
     tools = read_tools(params["tools"], Path(params["source"]))
-    shop = Shop(cache_home(), params["paths"], params["go_package"], Releases(enabled=params["download"] == "auto"))
+    shop = ToolFinder(
+        cache_home(), params["paths"], params["go_package"], Releases(enabled=params["download"] == "auto")
+    )
     found = [shop.find(tool) for tool in select(tools, params)]
     absent = [item for item in found if item.source == "build"]
     missing: list[dict[str, str]] = []

@@ -17,8 +17,8 @@ import yaml
 
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded import releases
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import (
-    Shop,
     Tool,
+    ToolFinder,
     read_tools,
     says_version,
 )
@@ -103,7 +103,7 @@ def test_versions_are_compared_as_a_whole(tmp_path: Path, says: str, fits: bool)
 
 def test_order_of_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kwok = tool("kwok")
-    shop = Shop(tmp_path / "cache")
+    shop = ToolFinder(tmp_path / "cache")
     monkeypatch.setenv("PATH", "/nowhere")
     assert shop.find(kwok).source == "build"
     cached = script(shop.cached(kwok), "kwok")
@@ -114,19 +114,19 @@ def test_order_of_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     script(tmp_path / "bin" / "kwok", "kwok version v0.8.0")
     assert shop.find(kwok).source == "path"
     given = script(tmp_path / "mine", "kwok version v0.8.0")
-    assert Shop(tmp_path / "cache", {"kwok": given}).find(kwok).path == given
+    assert ToolFinder(tmp_path / "cache", {"kwok": given}).find(kwok).path == given
 
 
 def test_a_given_program_must_fit(tmp_path: Path) -> None:
     wrong = script(tmp_path / "kwok", "kwok version v0.7.0")
     with pytest.raises(SuperviseError, match=r"is not version v0\.8\.0"):
-        Shop(tmp_path, {"kwok": wrong}).find(tool("kwok"))
+        ToolFinder(tmp_path, {"kwok": wrong}).find(tool("kwok"))
     with pytest.raises(SuperviseError, match="no executable file"):
-        Shop(tmp_path, {"kwok": str(tmp_path)}).find(tool("kwok"))
+        ToolFinder(tmp_path, {"kwok": str(tmp_path)}).find(tool("kwok"))
 
 
 def test_the_cache_knows_what_a_program_was_built_from(tmp_path: Path) -> None:
-    shop = Shop(tmp_path)
+    shop = ToolFinder(tmp_path)
     plain, stamped = (
         read_tools([{**CATALOGUE[0], "stamp": stamp}], SOURCE)[0] for stamp in (None, {"a.b": "{version}"})
     )
@@ -257,7 +257,7 @@ def test_an_edit_needs_its_text_exactly_once() -> None:
 
 
 def test_an_edit_makes_another_binary() -> None:
-    shop = Shop(Path("/cache"))
+    shop = ToolFinder(Path("/cache"))
     plain = tool("authorino")
     edited = dataclasses.replace(plain, edits=(Edit("main.go", "a", "b"),))
     assert shop.cached(plain) != shop.cached(edited)

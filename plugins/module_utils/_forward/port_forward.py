@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.component import Component
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.network import LOOPBACK, is_free
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import (

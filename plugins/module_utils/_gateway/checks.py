@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.guard import described
 from ansible_collections.llmops.maas.plugins.module_utils._common.progress import Progress, Tally
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._common.texts import texts_of
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.credentials import GatewayCredentials
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer, Gateway
@@ -22,7 +23,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._gateway.keys import K
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS, describe_answer, payload
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import error_of, in_parallel
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 # How many requests over the limit have to be refused.
 OVER = 3

@@ -10,15 +10,15 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
-from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import (
     KEY_ENTRY,
     RETIRE_AFTER,
     USER,
     WATCHED,
     label_selector,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
+from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import PARTIAL_LIST, ApiError, Kube
 
 

@@ -17,10 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
-from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
-from ansible_collections.llmops.maas.plugins.module_utils._keys.material import fingerprint, generate, key_id, random_id
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import (
     DISABLED,
     EXPIRES,
     GIVEN,
@@ -41,6 +38,9 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
     USER_LABELS,
     WATCHED,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._common.guard import hide
+from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
+from ansible_collections.llmops.maas.plugins.module_utils._keys.material import fingerprint, generate, key_id, random_id
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import TimeError, moment, stamp
 
 _NAME_LENGTH = 253

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any, Protocol
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import KEY_ENTRY, PART_OF
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import key_problem
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_ENTRY, PART_OF
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")

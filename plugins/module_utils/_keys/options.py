@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import KEY_LABELS, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.module_utils._common.texts import NoTextError, texts_of
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_LABELS, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.module_utils._keys.store import KeyStore
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import Clock, moment
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube

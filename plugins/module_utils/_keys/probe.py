@@ -19,12 +19,12 @@ from http.client import HTTPException
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import AUTHORINO_SERVICE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._common.header_values import header_value, key_problem
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import generate, random_id
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_SERVICE, KEY_PREFIX
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.pools import connection_pool
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 # The adapter to Kubernetes says so first.
 with contextlib.suppress(ImportError):

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import AUTHORINO_DEPLOYMENT, RETIRE_AFTER
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_DEPLOYMENT, RETIRE_AFTER
 from ansible_collections.llmops.maas.plugins.module_utils._keys.probe import Prober
 from ansible_collections.llmops.maas.plugins.module_utils._keys.results import (
     DONE,

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import USER, WATCHED
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey, successor
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery
 from ansible_collections.llmops.maas.plugins.module_utils._keys.issue import KeyIssuer
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import USER, WATCHED
 from ansible_collections.llmops.maas.plugins.module_utils._keys.plan import (
     ISSUING,
     KEEP,

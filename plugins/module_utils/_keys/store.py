@@ -15,9 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey, KeyObjectError, NewKey, read_key
-from ansible_collections.llmops.maas.plugins.module_utils._keys.material import random_id
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import (
     DISABLED,
     KEY_ID,
     KEY_LABELS,
@@ -28,11 +26,13 @@ from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
     WATCHED,
     label_selector,
 )
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline
+from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey, KeyObjectError, NewKey, read_key
+from ansible_collections.llmops.maas.plugins.module_utils._keys.material import random_id
 from ansible_collections.llmops.maas.plugins.module_utils._keys.times import stamp
 from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import MERGE_PATCH, persist, server_side_apply
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, ConnectError, Kube, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import worth_retrying
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 
 MANAGER = "llmops.maas.api-keys"
 # A page of 500 Secrets is about 1 MB; more at once would only need more memory.

@@ -13,9 +13,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import worth_retrying
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import persist, server_side_apply
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, ResourceType
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._lock.lock import (
     API_VERSION,
     KIND,

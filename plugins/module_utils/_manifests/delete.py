@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline, attempts
 from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import persist
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, KubeError, ResourceType
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import ObjectKey
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import explain
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import in_parallel
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline, attempts
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import (
     Metadata,
     get_object,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, ResourceType
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import InputError, Manifest, ObjectKey
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import (
     Metadata,
     get_object,

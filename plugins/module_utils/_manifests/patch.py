@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import (
     JSON_PATCH,
     MERGE_PATCH,
@@ -21,7 +22,6 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import (
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, KubeError, ResourceType
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import webhook_trouble, worth_retrying
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._kube.undeclared import drop_path, undeclared_fields
 from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import dump_json
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.client_side import (

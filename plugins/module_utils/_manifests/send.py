@@ -11,11 +11,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import explain, webhook_trouble
 from ansible_collections.llmops.maas.plugins.module_utils._kube.parallel import in_parallel
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.diff import content, managers
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.discovery import wait_served
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import get_object

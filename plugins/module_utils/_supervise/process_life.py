@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import attempts
 
 _POLL_SECONDS = 0.5
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -47,7 +47,7 @@ PAGE = 500
 Found = TypeVar("Found")
 
 
-class Reader(Protocol):
+class ControllerReader(Protocol):
     def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Any:
         """What the API server answers."""
 
@@ -86,7 +86,7 @@ class _Subject:
 class Controllers:
     """The controllers of one wait. ``grace`` is for how many seconds objects may go unnoticed, 0 for ever."""
 
-    def __init__(self, reader: Reader, state: WaitState, grace: float) -> None:
+    def __init__(self, reader: ControllerReader, state: WaitState, grace: float) -> None:
         self._reader = reader
         self._state = state
         self._grace = grace

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import AUTHORINO_DEPLOYMENT, KUADRANT_NAMESPACE
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import (
+    AUTHORINO_DEPLOYMENT,
+    KUADRANT_NAMESPACE,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"

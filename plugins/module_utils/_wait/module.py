@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import Unchecked, unchecked
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError
-from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers, Reader
+from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import ControllerReader, Controllers
 from ansible_collections.llmops.maas.plugins.module_utils._wait.loop import (
     Judge,
     NotConnectedError,
@@ -42,7 +42,7 @@ def terms_of(params: Mapping[str, Any]) -> WaitTerms:
     )
 
 
-def controllers_of(params: Mapping[str, Any], kube: Reader, state: WaitState) -> Controllers:
+def controllers_of(params: Mapping[str, Any], kube: ControllerReader, state: WaitState) -> Controllers:
     return Controllers(kube, state, params["controller_grace"])
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube, KubeError, ResourceType
 from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import (
     LAST_APPLIED,
     KubeObject,
     without_managed_fields,
 )
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline
 from ansible_collections.llmops.maas.plugins.module_utils._wait.attention import unnoticed
 from ansible_collections.llmops.maas.plugins.module_utils._wait.controller_watch import Controllers, Ignored
 from ansible_collections.llmops.maas.plugins.module_utils._wait.criteria import Criterion

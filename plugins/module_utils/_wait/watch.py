@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import attempts
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, KubeError
 from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import KubeObject, without_managed_fields
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import attempts
 
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0

@@ -32,7 +32,7 @@ class WaitAction(DirectAction):
     def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         wanted = {key: value for key, value in self._task.args.items() if key not in {"resume", "slice_seconds"}}
         quiet = is_quiet(os.environ, display.verbosity)
-        progress = Progress(host_prefix(task_vars))
+        progress = WaitProgress(host_prefix(task_vars))
         seconds, resume = FIRST_SLICE_SECONDS, None
         while True:
             arguments = {**wanted, "slice_seconds": seconds, "slice_early": not quiet, "resume": resume}
@@ -48,7 +48,7 @@ class WaitAction(DirectAction):
         return result
 
 
-class Progress:
+class WaitProgress:
     """Shows a line when something changed since the last one."""
 
     def __init__(self, prefix: str = "") -> None:

@@ -29,7 +29,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import PART_OF
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import PART_OF
 
 Json = dict[str, Any]
 

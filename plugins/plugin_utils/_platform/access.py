@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import GROUPS
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import GROUPS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.cel import quoted, quoted_list
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import ends

@@ -34,7 +34,7 @@ _DEFAULT_INVENTORY = "inventories/embedded"
 
 
 @dataclass(frozen=True)
-class Call:
+class AnsibleCall:
     """How Ansible was called: its inventories, and the options that a further call needs as well.
 
     ``partly`` says that there were variables that are not repeated.
@@ -45,12 +45,12 @@ class Call:
     partly: bool = False
 
     @classmethod
-    def this(cls, more: Iterable[str] = ()) -> Call:
+    def this(cls, more: Iterable[str] = ()) -> AnsibleCall:
         """That of the running process; `more` names further variables that may be repeated."""
         return cls.of(context.CLIARGS, more)
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any], more: Iterable[str] = ()) -> Call:
+    def of(cls, arguments: Mapping[str, Any], more: Iterable[str] = ()) -> AnsibleCall:
         """That of Ansible's parsed arguments."""
         which = {*_WHICH, *more}
         given = [str(text) for text in arguments.get("extra_vars") or () if text]
@@ -132,7 +132,7 @@ class Shell:
         inside = "," not in path and Path(path).is_relative_to(self.folder)
         return str(Path(path).relative_to(self.folder)) if inside else path
 
-    def make(self, target: str, call: Call) -> str:
+    def make(self, target: str, call: AnsibleCall) -> str:
         """The command for a target of the collection's own Makefile; empty where that is not to be had."""
         words = [f"ARGS={shlex.join(call.options)}"] if call.options else []
         if not (self._has_target(target) and self.program("make")) or len(call.inventories) > 1 or "$" in str(words):
@@ -150,7 +150,7 @@ class Shell:
         ours = (collection.get("namespace"), collection.get("name")) == ("llmops", "maas")
         return ours and bool(re.search(rf"^{re.escape(target)}:", makefile.read_text("utf-8"), re.MULTILINE))
 
-    def playbook(self, name: str, call: Call, *arguments: str) -> str:
+    def playbook(self, name: str, call: AnsibleCall, *arguments: str) -> str:
         """The command for a playbook, with the name of its collection."""
         start = self.program("ansible-playbook") or f"{shlex.quote(sys.executable)} -m ansible playbook"
         sources = [word for source in call.inventories for word in ("-i", self._short(source))]

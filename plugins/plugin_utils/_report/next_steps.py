@@ -17,13 +17,17 @@ from urllib.parse import urlsplit
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform import policies
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import GROUP_DEFAULTS
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKeyMethod
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Identities
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import by_preference, task_of
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Call, Shell
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import AnsibleCall, Shell
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Part, table, text
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import Found, Platform, address
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import (
+    SummaryObjects,
+    SummarySettings,
+    address,
+)
 
 # Kinds to look at, by the group that has to be served for each.
 _KINDS = {
@@ -40,7 +44,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 @dataclass(frozen=True)
-class Connection:
+class KubectlConnection:
     """How kubectl reaches the cluster that this run has reached; `reason` says why it cannot."""
 
     kubeconfig: str = ""
@@ -48,23 +52,23 @@ class Connection:
     reason: str = ""
 
 
-def connection(platform: Platform, shell: Shell) -> Connection:
+def connection(platform: SummarySettings, shell: Shell) -> KubectlConnection:
     """From the variables, else the environment, as the modules take it (see C(_kube_config))."""
     if platform.in_cluster:
-        return Connection()
+        return KubectlConnection()
     kubeconfig, chosen = platform.kubeconfig, platform.context
     if not kubeconfig:
         if not chosen and shell.environment.get("K8S_AUTH_HOST"):
-            return Connection(reason="this run reached the cluster by K8S_AUTH_HOST; give kubectl a kubeconfig")
+            return KubectlConnection(reason="this run reached the cluster by K8S_AUTH_HOST; give kubectl a kubeconfig")
         kubeconfig = shell.environment.get("K8S_AUTH_KUBECONFIG", "")
         chosen = chosen or shell.environment.get("K8S_AUTH_CONTEXT", "")
-    return Connection(str(shell.folder / Path(kubeconfig).expanduser()) if kubeconfig else "", chosen)
+    return KubectlConnection(str(shell.folder / Path(kubeconfig).expanduser()) if kubeconfig else "", chosen)
 
 
 class Steps:
     """The commands for one platform, one shell and one call of Ansible."""
 
-    def __init__(self, platform: Platform, found: Found, shell: Shell, call: Call) -> None:
+    def __init__(self, platform: SummarySettings, found: SummaryObjects, shell: Shell, call: AnsibleCall) -> None:
         self._platform = platform
         self._found = found
         self._shell = shell
@@ -123,7 +127,7 @@ class Steps:
     def _key(self) -> str:
         """Secret of the newest key of the first user who may use the model; empty without one."""
         model = self._model()
-        if model is None or not takes(self._platform.auth_mode, ApiKey.name):
+        if model is None or not takes(self._platform.auth_mode, ApiKeyMethod.name):
             return ""
         groups = [group for group in self._platform.groups if _may_infer(group, str(model["name"]))]
         names = {str(group["name"]) for group in groups}
@@ -153,7 +157,7 @@ class Steps:
         return " \\\n  ".join([*start, *sent])
 
     def _authorization(self, key: str) -> str:
-        return ApiKey(Identities(api_key_prefix=self._platform.key_prefix)).header(key)
+        return ApiKeyMethod(Identities(api_key_prefix=self._platform.key_prefix)).header(key)
 
     def _of_proxy(self, host: str) -> list[str]:
         """A proxy of the environment does not reach addresses of this machine."""

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_PREFIX, KUADRANT_NAMESPACE
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import KEY_PREFIX, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import AddressError, gateway_url
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import Jwt
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKeyMethod
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import JwtMethod
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Cell, Part, Text, table, text
 
@@ -22,7 +22,7 @@ _MOST_USERS = 20
 
 
 @dataclass(frozen=True)
-class Platform:
+class SummarySettings:
     """The variables that the summary depends on, by the names that the role C(maas) gives them there.
 
     :param models: the catalogue; `users` and `groups` are ``maas_users`` and ``maas_groups``.
@@ -60,7 +60,7 @@ class Platform:
 
 
 @dataclass(frozen=True)
-class Found:
+class SummaryObjects:
     """Objects of the platform's namespace, groups of the API, and keys as M(llmops.maas.api_key_info) gives them."""
 
     gateways: Sequence[Item]
@@ -69,10 +69,10 @@ class Found:
     api_groups: Sequence[str] = ()
     keys: Sequence[Item] = ()
 
-    def gateway(self, platform: Platform) -> Item | None:
+    def gateway(self, platform: SummarySettings) -> Item | None:
         return _named(self.gateways, platform.gateway_name)
 
-    def service(self, platform: Platform) -> Item | None:
+    def service(self, platform: SummarySettings) -> Item | None:
         """That of the Gateway, which Istio names after it."""
         return _named(self.services, f"{platform.gateway_name}-istio")
 
@@ -82,7 +82,7 @@ class Found:
         return str(_ready(item).get("status") or "Unknown") if item else ""
 
 
-def address(platform: Platform, found: Found) -> tuple[str, str]:
+def address(platform: SummarySettings, found: SummaryObjects) -> tuple[str, str]:
     """The Gateway's URL from here, or an empty one and why there is none."""
     if platform.gateway_url:
         return platform.gateway_url.rstrip("/"), ""
@@ -92,12 +92,12 @@ def address(platform: Platform, found: Found) -> tuple[str, str]:
         return "", str(error)
 
 
-def summary(platform: Platform, found: Found) -> list[Part]:
+def summary(platform: SummarySettings, found: SummaryObjects) -> list[Part]:
     """The Gateway, users and models, as they are."""
     return [table(_facts(platform, found)), text("Models:", "heading"), table(_models(platform, found), indent=2)]
 
 
-def _facts(platform: Platform, found: Found) -> list[list[Cell]]:
+def _facts(platform: SummarySettings, found: SummaryObjects) -> list[list[Cell]]:
     gateway = found.gateway(platform) or {}
     addresses = [str(item["value"]) for item in (gateway.get("status") or {}).get("addresses") or ()]
     where = f"{platform.namespace}/{platform.gateway_name}, address {', '.join(addresses) or 'none yet'}"
@@ -105,9 +105,9 @@ def _facts(platform: Platform, found: Found) -> list[list[Cell]]:
     url, _reason = address(platform, found)
     if url:
         rows.append(_fact("Requests:", f"{url}, with the header Host: {platform.hostnames[0]}"))
-    if takes(platform.auth_mode, Jwt.name):
+    if takes(platform.auth_mode, JwtMethod.name):
         rows.append(_fact("Tokens:", _tokens(platform)))
-    if takes(platform.auth_mode, ApiKey.name):
+    if takes(platform.auth_mode, ApiKeyMethod.name):
         rows.append(_fact("Users:", _users(platform)))
     if platform.missing:
         gone = ", ".join(platform.missing)
@@ -119,21 +119,21 @@ def _fact(name: str, words: str) -> list[Cell]:
     return [text(name, "heading"), words]
 
 
-def _tokens(platform: Platform) -> str:
+def _tokens(platform: SummarySettings) -> str:
     if not platform.keycloak:
         return f"of {platform.issuer_url}"
     clients = ", ".join(str(client["name"]) for client in platform.keycloak["clients"])
     return f"of Keycloak, to clients {clients} (Secrets keycloak-client-<client> in {platform.keycloak['namespace']})"
 
 
-def _users(platform: Platform) -> str:
+def _users(platform: SummarySettings) -> str:
     names = [str(user["name"]) for user in platform.users]
     more = [f"and {len(names) - _MOST_USERS} more"] if len(names) > _MOST_USERS else []
     where = f"keys: Secrets api-key-<user> in {platform.keys_namespace}, after a rotation api-key-<user>-<id>"
     return f"{', '.join([*names[:_MOST_USERS], *more]) or 'none'} ({where})"
 
 
-def _models(platform: Platform, found: Found) -> list[list[Cell]]:
+def _models(platform: SummarySettings, found: SummaryObjects) -> list[list[Cell]]:
     rows = [_model(model, _named(found.models, str(model["name"]))) for model in platform.models]
     return rows or [["none"]]
 

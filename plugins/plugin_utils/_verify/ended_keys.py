@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import EXPIRES, KEY_ENTRY
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import EXPIRES, KEY_ENTRY
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import task_of
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify import own_keys
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import OK, credential_status

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import (
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import (
     GROUPS,
     KEY_ENTRY,
     KEY_LABELS,

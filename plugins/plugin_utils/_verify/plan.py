@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import KEY_LABELS, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import Unchecked
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KEY_LABELS, KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify import own_keys
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Row
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.sections import QUICK, Probes, Section, chosen

@@ -12,8 +12,8 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.module_utils._common.booleans import BooleanError, as_boolean
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.access import group_name
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import Jwt
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKeyMethod
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import JwtMethod
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.methods import takes
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.keycloak import (
     LACKING,
@@ -85,12 +85,12 @@ class VerifySettings:
 
     @property
     def takes_keys(self) -> bool:
-        return takes(self.auth_mode, ApiKey.name)
+        return takes(self.auth_mode, ApiKeyMethod.name)
 
     @property
     def takes_tokens(self) -> bool:
         """Whether tokens are taken whose issuer the platform knows well enough to get some."""
-        return takes(self.auth_mode, Jwt.name) and bool(self.keycloak_namespace)
+        return takes(self.auth_mode, JwtMethod.name) and bool(self.keycloak_namespace)
 
 
 def read_settings(platform: Mapping[str, Any]) -> VerifySettings:
@@ -98,7 +98,7 @@ def read_settings(platform: Mapping[str, Any]) -> VerifySettings:
 
     :raises VerifyError: a table that cannot be used, or no user whose key could be tried.
     """
-    takes_keys = takes(platform["auth_mode"], ApiKey.name)
+    takes_keys = takes(platform["auth_mode"], ApiKeyMethod.name)
     if takes_keys and not platform["users"]:
         raise VerifyError("maas_users: name at least one user, whose key the requests carry")
     keycloak = _flag(platform, "keycloak_enabled")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys.names import KUADRANT_NAMESPACE
+from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import KUADRANT_NAMESPACE
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import (
     AddressError,
     gateway_url,

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.llmops.maas.plugins.filter.unlisted_keys import unlisted_keys
+from ansible_collections.llmops.maas.plugins.module_utils._common import fixed_names as names
 from ansible_collections.llmops.maas.plugins.module_utils._keys import api_keys as objects
-from ansible_collections.llmops.maas.plugins.module_utils._keys import names
 from ansible_collections.llmops.maas.plugins.module_utils._keys.api_keys import ApiKey, Identity, read_key, successor
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import Delivery, DeliveryError
 from ansible_collections.llmops.maas.plugins.module_utils._keys.material import (

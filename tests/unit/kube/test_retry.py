@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.retry import Deadline, attempts
 from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import persist, server_side_apply
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, ConnectError, KubeError
-from ansible_collections.llmops.maas.plugins.module_utils._kube.retry import Deadline, attempts
 
 
 class FakeTime:

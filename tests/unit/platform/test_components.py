@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys import names
+from ansible_collections.llmops.maas.plugins.module_utils._common import fixed_names as names
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.components import (
     ComponentError,
     derive,

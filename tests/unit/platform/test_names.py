@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.llmops.maas.plugins.doc_fragments._api_keys import ModuleDocFragment
-from ansible_collections.llmops.maas.plugins.module_utils._keys import names
+from ansible_collections.llmops.maas.plugins.module_utils._common import fixed_names as names
 from ansible_collections.llmops.maas.plugins.modules import api_key, api_key_rotation, gateway_check
 
 PLUGINS = Path(__file__).parents[3] / "plugins"

@@ -14,10 +14,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import Call, Shell
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.commands import AnsibleCall, Shell
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import laid_out
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.next_steps import Steps
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import Found, Platform, summary
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.summary import (
+    SummaryObjects,
+    SummarySettings,
+    summary,
+)
 from tests.support.plays import playbook, run
 
 GROUPS = ["serving.kserve.io", "gateway.networking.k8s.io", "kuadrant.io", "apps"]
@@ -64,10 +68,10 @@ GATEWAY = item(
 SERVICE = item("kuadrant-gateway-istio", spec={"clusterIP": "127.100.16.5"})
 
 
-def found(**more: Any) -> Found:
+def found(**more: Any) -> SummaryObjects:
     models = [model("qwen3-0-6b-instruct", "True"), model("nomic", "True"), model("granite", "False", "no\nGPU")]
     given = {"gateways": [GATEWAY], "models": models, "services": [SERVICE], "api_groups": GROUPS, "keys": KEYS}
-    return Found(**{**given, **more})
+    return SummaryObjects(**{**given, **more})
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def shell(environment: Path, *folders: Path, **more: str) -> Shell:
 
 
 def test_the_summary_says_what_is_there() -> None:
-    assert laid_out(summary(Platform(**PLATFORM), found())) == [
+    assert laid_out(summary(SummarySettings(**PLATFORM), found())) == [
         f"Gateway:   llm/kuadrant-gateway, address {INSIDE}, hosts localhost, models.example.com",
         "Requests:  http://127.100.16.5, with the header Host: localhost",
         f"Users:     readonly, admin ({WHERE_KEYS_ARE})",
@@ -100,8 +104,8 @@ def test_the_summary_says_what_is_there() -> None:
 
 
 def test_an_empty_cluster_has_nothing_and_nothing_is_printed_that_could_not_work(environment: Path) -> None:
-    nothing = Found([], [], [])
-    shown = laid_out(summary(Platform(**PLATFORM), nothing))
+    nothing = SummaryObjects([], [], [])
+    shown = laid_out(summary(SummarySettings(**PLATFORM), nothing))
     assert "address none yet" in shown[0]
     assert [line.split() for line in shown[-3:]] == [
         [entry["name"], "not", "deployed", *entry["paths"]] for entry in MODELS
@@ -115,34 +119,38 @@ def test_an_empty_cluster_has_nothing_and_nothing_is_printed_that_could_not_work
 )
 def test_the_state_of_a_model_is_coloured(status: str, style: str) -> None:
     models = [model("qwen3-0-6b-instruct", status)] if status else []
-    painted = laid_out(summary(Platform(**PLATFORM), found(models=models)), lambda words, style: f"{style}={words}")
+    painted = laid_out(
+        summary(SummarySettings(**PLATFORM), found(models=models)), lambda words, style: f"{style}={words}"
+    )
     (line,) = [line for line in painted if "qwen3-0-6b-instruct" in line]
     assert f"{style}=" in line
 
 
 def test_tokens_and_missing_controllers_are_told() -> None:
     tokens = {"auth_mode": "both", "keycloak": {"namespace": "sso", "clients": [{"name": "app"}]}}
-    shown = laid_out(summary(Platform(**{**PLATFORM, **tokens, "missing": ["authorino"]}), found()))
+    shown = laid_out(summary(SummarySettings(**{**PLATFORM, **tokens, "missing": ["authorino"]}), found()))
     assert "Tokens:    of Keycloak, to clients app (Secrets keycloak-client-<client> in sso)" in shown
     assert "Missing:   authorino: see above; what needs them was left out" in shown
-    other = laid_out(summary(Platform(**{**PLATFORM, "auth_mode": "jwt", "issuer_url": "https://sso"}), found()))
+    other = laid_out(summary(SummarySettings(**{**PLATFORM, "auth_mode": "jwt", "issuer_url": "https://sso"}), found()))
     assert "Tokens:    of https://sso" in other
     assert not [line for line in other if line.startswith("Users:")]
 
 
 def test_many_users_are_cut_short() -> None:
     users = [{"name": f"u{number}", "groups": []} for number in range(30)]
-    (line,) = [line for line in laid_out(summary(Platform(**{**PLATFORM, "users": users}), found())) if "Users" in line]
+    (line,) = [
+        line for line in laid_out(summary(SummarySettings(**{**PLATFORM, "users": users}), found())) if "Users" in line
+    ]
     assert "u19, and 10 more (keys" in line
 
 
 # Commands
 
 
-def steps(environment: Path, cluster: Found, call: Call | None = None, **more: Any) -> list[str]:
+def steps(environment: Path, cluster: SummaryObjects, call: AnsibleCall | None = None, **more: Any) -> list[str]:
     """The lines of the commands."""
     place = more.pop("shell", None) or shell(environment)
-    lines = laid_out(Steps(Platform(**{**PLATFORM, **more}), cluster, place, call or Call()).parts())
+    lines = laid_out(Steps(SummarySettings(**{**PLATFORM, **more}), cluster, place, call or AnsibleCall()).parts())
     return [line.removeprefix("  ") for line in lines[1:]]
 
 
@@ -164,7 +172,7 @@ POLICIES = "authpolicies,ratelimitpolicies,tokenratelimitpolicies"
 
 
 def test_a_newcomer_gets_the_path_of_kubectl(environment: Path) -> None:
-    lines = steps(environment, found(), Call(["/srv/inventory"]))
+    lines = steps(environment, found(), AnsibleCall(["/srv/inventory"]))
     assert lines == [
         "export KUBECONFIG='/state/kube config'",
         f".venv/bin/kubectl get inferenceservices,httproutes,{POLICIES} -n llm",
@@ -211,7 +219,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_bash_reads_every_command_and_finds_its_programs(environment: Path, variant: str) -> None:
     services = [] if variant == "behind a port forward" else [SERVICE]
-    lines = steps(environment, found(services=services), Call(["/a b/hosts"], ["-e", "x=1"]), **VARIANTS[variant])
+    lines = steps(
+        environment, found(services=services), AnsibleCall(["/a b/hosts"], ["-e", "x=1"]), **VARIANTS[variant]
+    )
     assert [line for line in lines if line.startswith("curl ")]
     script = "\n".join(lines)
     subprocess.run(["bash", "-n", "-c", script], check=True, capture_output=True)
@@ -243,7 +253,7 @@ def test_tls_is_spoken_with_the_name_and_the_certificate_of_the_gateway(environm
 
 
 def test_a_gateway_out_of_reach_is_reached_by_a_port_forward(environment: Path) -> None:
-    lines = steps(environment, found(services=[]), Call(["hosts,"]), summary_commands=[])
+    lines = steps(environment, found(services=[]), AnsibleCall(["hosts,"]), summary_commands=[])
     (forward,) = [line for line in lines if "port_forward" in line]
     assert forward == ".venv/bin/ansible-playbook -i hosts, llmops.maas.port_forward -e state=start"
     assert lines.index(forward) < lines.index("curl http://127.0.0.1:8000/qwen3/v1/chat/completions \\")
@@ -307,7 +317,7 @@ def checkout(folder: Path) -> Path:
 
 def test_in_a_checkout_make_is_named(environment: Path) -> None:
     folder = checkout(environment.parent)
-    lines = steps(environment, found(), Call([f"{folder}/inventories/embedded"]))
+    lines = steps(environment, found(), AnsibleCall([f"{folder}/inventories/embedded"]))
     assert lines[-4:] == [
         "make status    # this summary",
         "make verify    # prove by requests who may do what",
@@ -315,23 +325,23 @@ def test_in_a_checkout_make_is_named(environment: Path) -> None:
         "make down      # stop the cluster",
     ]
     place = shell(environment)
-    other = Call([f"{folder}/inventories/gpu"], ["-e", "embedded_cluster_name=second"])
+    other = AnsibleCall([f"{folder}/inventories/gpu"], ["-e", "embedded_cluster_name=second"])
     assert place.make("status", other) == "make status INVENTORY=inventories/gpu 'ARGS=-e embedded_cluster_name=second'"
     assert place.make("bench", other) == ""
-    assert place.make("status", Call(["a", "b"])) == ""
-    assert place.make("status", Call(["a"], ["-e", "maas_context=$x"])) == ""
+    assert place.make("status", AnsibleCall(["a", "b"])) == ""
+    assert place.make("status", AnsibleCall(["a"], ["-e", "maas_context=$x"])) == ""
 
 
 def test_somebody_elses_makefile_is_none(environment: Path) -> None:
     folder = checkout(environment.parent)
     (folder / "galaxy.yml").write_text("namespace: mine\nname: maas\n")
-    assert shell(environment).make("status", Call()) == ""
+    assert shell(environment).make("status", AnsibleCall()) == ""
     (folder / "galaxy.yml").unlink()
-    assert shell(environment).make("status", Call()) == ""
+    assert shell(environment).make("status", AnsibleCall()) == ""
 
 
 def test_a_further_call_means_the_same_platform_and_repeats_no_secret() -> None:
-    call = Call.of(
+    call = AnsibleCall.of(
         {
             "inventory": ["/i/hosts", "/j"],
             "extra_vars": (
@@ -360,12 +370,12 @@ def test_a_further_call_means_the_same_platform_and_repeats_no_secret() -> None:
         ),
     ]
     assert call.partly
-    assert not Call.of({"extra_vars": ("embedded_cluster_name=second",)}, ["embedded_cluster_name"]).partly
-    assert Call.of({}) == Call([], [], partly=False)
+    assert not AnsibleCall.of({"extra_vars": ("embedded_cluster_name=second",)}, ["embedded_cluster_name"]).partly
+    assert AnsibleCall.of({}) == AnsibleCall([], [], partly=False)
 
 
 def test_options_that_are_not_repeated_are_asked_for(environment: Path) -> None:
-    heading = Steps(Platform(**PLATFORM), found(), shell(environment), Call(partly=True)).parts()[0]
+    heading = Steps(SummarySettings(**PLATFORM), found(), shell(environment), AnsibleCall(partly=True)).parts()[0]
     assert laid_out([heading]) == ["Next (add your other options -e):"]
 
 

@@ -57,7 +57,7 @@ class Tool:
 
 
 @dataclass
-class Found:
+class FoundTool:
     """Where a tool is, or how it will be had; ``source``: given, path, cache, download or build."""
 
     tool: Tool
@@ -67,7 +67,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Shop:
+class ToolFinder:
     """What all steps share. ``given`` maps tools to paths that the user named."""
 
     cache: Path
@@ -84,17 +84,17 @@ class Shop:
     def log(self, tool: Tool) -> Path:
         return self.cache / "tools" / "log" / f"{tool.name}.log"
 
-    def find(self, tool: Tool) -> Found:
+    def find(self, tool: Tool) -> FoundTool:
         """Where the tool is now, else how it can be had. Raises SuperviseError for a given path that cannot be used."""
         if tool.name in self.given:
-            return Found(tool, "given", self._check_given(tool, self.given[tool.name]))
+            return FoundTool(tool, "given", self._check_given(tool, self.given[tool.name]))
         on_path = shutil.which(tool.name) if tool.version_args else None
         if on_path and says_version(on_path, tool):
-            return Found(tool, "path", on_path)
+            return FoundTool(tool, "path", on_path)
         for kind in ("", "release"):
             if os.access(self.cached(tool, kind), os.X_OK):
-                return Found(tool, "cache", str(self.cached(tool, kind)))
-        return Found(tool, "build", str(self.cached(tool)), tool.seconds)
+                return FoundTool(tool, "cache", str(self.cached(tool, kind)))
+        return FoundTool(tool, "build", str(self.cached(tool)), tool.seconds)
 
     def _check_given(self, tool: Tool, path: str) -> str:
         expanded = str(Path(path).expanduser())
@@ -108,7 +108,7 @@ class Shop:
             )
         return expanded
 
-    def obtain(self, tools: Sequence[Tool]) -> list[Found]:
+    def obtain(self, tools: Sequence[Tool]) -> list[FoundTool]:
         """Download or build tools of one module; raises SuperviseError that says which, why and what to do."""
         lock = self.cache / "tools" / f".{tools[0].mod.folder.name}.lock"
         with file_lock(lock, 3600, f"Another run is building {tools[0].name}"):
@@ -121,9 +121,9 @@ class Shop:
             spent = round(time.monotonic() - begin, 1)
             return [self._had(tool, "download" if tool in downloaded else "build", spent) for tool in tools]
 
-    def _had(self, tool: Tool, source: str, spent: float) -> Found:
+    def _had(self, tool: Tool, source: str, spent: float) -> FoundTool:
         kind = "release" if source == "download" else ""
-        return Found(tool, source, str(self.cached(tool, kind)), spent)
+        return FoundTool(tool, source, str(self.cached(tool, kind)), spent)
 
     def _download(self, tool: Tool) -> bool:
         target = self.cached(tool, "release")

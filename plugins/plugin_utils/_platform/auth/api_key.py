@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.llmops.maas.plugins.module_utils._keys import names
+from ansible_collections.llmops.maas.plugins.module_utils._common import fixed_names as names
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import Json, Method, WrongCredential
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.cel import quoted
 
@@ -15,7 +15,7 @@ def annotation(name: str) -> str:
     return f"auth.identity.?metadata.?annotations[?{quoted(name)}]"
 
 
-class ApiKey(Method):
+class ApiKeyMethod(Method):
     """See the module."""
 
     name = "api_key"

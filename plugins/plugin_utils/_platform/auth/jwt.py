@@ -23,7 +23,7 @@ def claim_path(claim: str) -> list[str]:
     return [part.replace("\\.", ".") for part in _DOT.split(claim)]
 
 
-class Jwt(Method):
+class JwtMethod(Method):
     """See the module."""
 
     name = "jwt"

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable
 from typing import TypeVar
 
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKey, not_expired
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import Jwt
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.api_key import ApiKeyMethod, not_expired
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import JwtMethod
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method import (
     Identities,
     Json,
@@ -20,7 +20,11 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.method 
 
 _Item = TypeVar("_Item")
 
-MODES: dict[str, tuple[type[Method], ...]] = {"api_key": (ApiKey,), "jwt": (Jwt,), "both": (ApiKey, Jwt)}
+MODES: dict[str, tuple[type[Method], ...]] = {
+    "api_key": (ApiKeyMethod,),
+    "jwt": (JwtMethod,),
+    "both": (ApiKeyMethod, JwtMethod),
+}
 """Methods by mode. A caller whom none of the later ones knows as its own is one of the first."""
 
 NO_CREDENTIAL = WrongCredential("none", "no key", "none")

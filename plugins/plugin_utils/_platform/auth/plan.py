@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common import fixed_names as names
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text
-from ansible_collections.llmops.maas.plugins.module_utils._keys import names
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import listeners as _listeners
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import seal as _seal
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import reachable
@@ -30,7 +30,7 @@ _ROUTE_VERSION = f"{routes.GATEWAY_GROUP}/v1"
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterObjects:
     """What there is already: Gateways and Services of the platform's namespace, and Services of Keycloak's."""
 
     gateways: Objects = ()
@@ -38,7 +38,7 @@ class Cluster:
     keycloak_services: Objects = ()
 
 
-def plan(platform: Platform, cluster: Cluster) -> Json:
+def plan(platform: Platform, cluster: ClusterObjects) -> Json:
     """What to make; see RETURN of the filter ``auth_plan``.
 
     :raises AccessError: groups or tiers that cannot be enforced.
@@ -75,7 +75,7 @@ def plan(platform: Platform, cluster: Cluster) -> Json:
     }
 
 
-def identities(platform: Platform, cluster: Cluster) -> Identities:
+def identities(platform: Platform, cluster: ClusterObjects) -> Identities:
     """What the methods have to know. Without an issuer of somebody's own it is the deployed Keycloak."""
     realm = platform["keycloak_realm"]
     jwks_url = platform["oidc_jwks_url"]
@@ -128,7 +128,7 @@ def _gateway(platform: Platform) -> dict[str, str]:
     return {"namespace": platform["namespace"], "name": platform["gateway_name"]}
 
 
-def _urls(platform: Platform, cluster: Cluster) -> dict[str, str]:
+def _urls(platform: Platform, cluster: ClusterObjects) -> dict[str, str]:
     """Where the Gateway can be asked from here, by scheme. Istio names its Service after it."""
     name = platform["gateway_name"]
     found = reachable(
