@@ -97,4 +97,5 @@ def test_every_page_is_linked_from_an_index() -> None:
     found = linked(ROOT / "README.md") | {ROOT / "README.md"}
     for index in (ROOT / "docs").glob("*/README.md"):
         found |= linked(index) | {index}
-    assert [page for page in PAGES if page not in found and ".github" not in page.parts] == []
+    others = (".github", "embedded")  # forms, and the front page of another collection
+    assert [page for page in PAGES if page not in found and page.parent.name not in others] == []

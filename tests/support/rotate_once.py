@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the rotation once, in a process of its own that a test may kill: `python rotate_once.py OPTIONS FOLDER`.
+"""Runs the rotation once, in a process of its own that a test may kill: ``python rotate_once.py OPTIONS FOLDER``.
 
 OPTIONS are those of the module as JSON; keys that go to files go below FOLDER, as the action plugin would put them.
 The last word on standard error is the peak of its memory in KiB.

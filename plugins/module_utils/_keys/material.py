@@ -5,7 +5,7 @@
 """The values of API keys: making them, judging given ones, and naming them without showing them.
 
 A generated key reads ``maas_<key id>_<secret>``: the prefix lets secret scanners recognise a leaked one, the key id
-tells which Secret it is (it is no secret: it is a label there), and the rest is 256 bits from the system's generator.
+says which Secret it is (it is no secret: it is a label there), and the rest is 256 bits from the system's generator.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def random_id() -> str:
 
 
 def fingerprint(value: str) -> str:
-    """Twelve digits that tell one key from another. Too few to confirm a guess among all keys there could be."""
+    """Twelve digits that distinguish one key from another. Too few to confirm a guess among all keys there could be."""
     return hmac.new(b"llmops.maas api key", as_bytes(value), hashlib.sha256).hexdigest()[:12]
 
 

@@ -34,7 +34,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.stuck impor
 # Pauses in seconds.
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-# Why check mode cannot tell whether they go.
+# Why check mode cannot say whether they go.
 _MAY_STAY = "whether objects go", "finalizers may hold them"
 
 

@@ -97,7 +97,7 @@ def _list(kube: Kube, resource: ResourceType, keys: Sequence[ObjectKey]) -> dict
 
 
 class DriftCheck:
-    """Tells whether recorded objects are still as they were applied. Why that is sound: docs/apply.md.
+    """Decides whether recorded objects are still as they were applied. Why that is sound: docs/apply.md.
 
     With ``take_over`` an object is not so while a client-side apply owns fields of it.
     """

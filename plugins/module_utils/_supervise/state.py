@@ -140,8 +140,9 @@ def private_dir(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid():
-        msg = f"{path} belongs to user id {found.st_uid}, not to {os.getuid()}: remove it or choose another name."
-        raise SuperviseError(msg)
+        raise SuperviseError(
+            f"{path} belongs to user id {found.st_uid}, not to {os.getuid()}: remove it or choose another name."
+        )
     if found.st_mode & 0o077:
         path.chmod(0o700)
 

@@ -44,7 +44,7 @@ class Criterion:
 
 
 def criterion_for(api_version: str, kind: str, wanted: Any, keys: list[str] | None = None) -> Criterion:
-    """The criterion for a kind; without ``wanted`` the kind's own. Raises `CriterionError`."""
+    """The criterion for a kind; without ``wanted`` the kind's own. Raises ``CriterionError``."""
     if keys and kind not in {"Secret", "ConfigMap"}:
         raise CriterionError(f"'keys' is for Secrets and ConfigMaps, not for {kind}: leave it out")
     criterion = _own_rule(api_version, kind) if wanted is None else _parse(wanted)

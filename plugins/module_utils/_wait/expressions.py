@@ -39,7 +39,9 @@ class NoValueError(ValueError):
 
 
 def compile_expression(text: str) -> Callable[[Any], Any]:
-    """A function that evaluates the expression on an object, and raises `NoValueError`. Raises `ExpressionError`."""
+    """A function that evaluates the expression on an object, and raises ``NoValueError``. Raises
+    ``ExpressionError``.
+    """
     if JMESPATH_IMPORT_ERROR:
         raise ExpressionError("the Python package 'jmespath' is missing where the module runs: pip install jmespath")
     try:

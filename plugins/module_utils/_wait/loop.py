@@ -92,7 +92,7 @@ class WaitTerms:
 
 @dataclass(frozen=True)
 class WaitOutcome:
-    """``finished`` is False at the end of a slice; ``timed_out`` tells a time limit from a failure."""
+    """``finished`` is False at the end of a slice; ``timed_out`` distinguishes a time limit from a failure."""
 
     verdicts: Mapping[str, Verdict]
     finished: bool

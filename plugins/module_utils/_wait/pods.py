@@ -147,7 +147,7 @@ def _death(c: Container, pod: str, key: str, seen: Observation) -> Verdict | Non
 
 
 def _out_of_memory(c: Container, pod: str, key: str, seen: Observation) -> Verdict:
-    # The status tells of two deaths at most; with more restarts the earlier ones count as well.
+    # The status shows two deaths at most; with more restarts the earlier ones count as well.
     kills = max(1, c.restarts)
     for number in c.instances_killed_for("OOMKilled"):
         kills = max(kills, seen.history.sighted(f"oom:{key}", str(number)))

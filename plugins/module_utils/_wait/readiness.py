@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When an object of each kind is ready: one pure rule per kind, and criteria that a user can state instead.
 
-A rule takes the object as parsed JSON and gives a `Verdict`: ``ready``, ``progressing`` or (when it will never be
+A rule takes the object as parsed JSON and gives a ``Verdict``: ``ready``, ``progressing`` or (when it will never be
 ready) ``failed``. A condition that was observed for an older generation of the object does not count: the newer is
 taken of the condition's own ``observedGeneration`` (Gateway API, cert-manager) or the status's (Kuadrant, apps).
 """

@@ -109,7 +109,7 @@ def locate(kube: Kube, wanted: Sequence[WantedResource]) -> tuple[list[WantedRes
 
 
 def located_again(wanted: Sequence[WantedResource], paths: Mapping[str, str]) -> list[WantedResource]:
-    """As `locate` did in the first slice, without asking again."""
+    """As ``locate`` did in the first slice, without asking again."""
     return [
         entry if source_name(entry.group) in paths or entry.criterion.deleted else replace(entry, namespace="")
         for entry in wanted
@@ -157,7 +157,7 @@ def _selectors(entries: Sequence[WantedResource]) -> dict[str, str]:
 
 
 class ResourceJudge:
-    """Judges all wanted resources; the verdicts' keys are their labels. `subjects` names the object behind a key.
+    """Judges all wanted resources; the verdicts' keys are their labels. ``subjects`` names the object behind a key.
 
     With ``controllers`` it gives up on objects whose controller cannot act.
     """

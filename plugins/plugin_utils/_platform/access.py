@@ -55,7 +55,7 @@ def complaints(
     users: Sequence[Mapping[str, Any]],
     models: Iterable[str],
 ) -> list[str]:
-    """What is wrong with the tables, one message for each entry; the arguments are those of `read_access`."""
+    """What is wrong with the tables, one message for each entry; the arguments are those of ``read_access``."""
     found: list[str] = []
     known = list(models)
     names = [str(group["name"]) for group in groups]

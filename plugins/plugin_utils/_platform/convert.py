@@ -38,7 +38,7 @@ def convert(value: Any, variable: Variable, where: str, problems: Problems) -> A
 
     :param value: plain data, as the inventory has it.
     :param where: the value's place, for messages.
-    :returns: the value, or `INVALID` after the mistake was noted. None where it is empty.
+    :returns: the value, or ``INVALID`` after the mistake was noted. None where it is empty.
     """
     if value is None and variable.type != "bool":
         return None

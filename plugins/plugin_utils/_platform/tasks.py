@@ -38,7 +38,7 @@ class ModelTask:
     :param kinds: kinds of requests that prove who may use such a model, see KINDS of the module gateway_check.
     :param main: the one of them that stands for the model where a single request is enough: in the quick look, and for
         limits, tokens and wrong credentials.
-    :param example: body of a first request to the endpoint of `main`, without the name of the model.
+    :param example: body of a first request to the endpoint of ``main``, without the name of the model.
     """
 
     endpoints: tuple[ModelEndpoint, ...]

@@ -38,5 +38,5 @@ class Values(Mapping[str, Any]):
         return {name for name, value in self._values.items() if value is not INVALID}
 
     def change(self, name: str, value: Any) -> None:
-        """Set a variable, or refuse it with `INVALID`."""
+        """Set a variable, or refuse it with ``INVALID``."""
         self._values[name] = value

@@ -46,7 +46,7 @@ class AnsibleCall:
 
     @classmethod
     def this(cls, more: Iterable[str] = ()) -> AnsibleCall:
-        """That of the running process; `more` names further variables that may be repeated."""
+        """That of the running process; ``more`` names further variables that may be repeated."""
         return cls.of(context.CLIARGS, more)
 
     @classmethod

@@ -45,7 +45,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 @dataclass(frozen=True)
 class KubectlConnection:
-    """How kubectl reaches the cluster that this run has reached; `reason` says why it cannot."""
+    """How kubectl reaches the cluster that this run has reached; ``reason`` says why it cannot."""
 
     kubeconfig: str = ""
     context: str = ""
@@ -53,7 +53,7 @@ class KubectlConnection:
 
 
 def connection(platform: SummarySettings, shell: Shell) -> KubectlConnection:
-    """From the variables, else the environment, as the modules take it (see C(_kube_config))."""
+    """From the variables, else the environment, as the modules take it (see ``_kube_config``)."""
     if platform.in_cluster:
         return KubectlConnection()
     kubeconfig, chosen = platform.kubeconfig, platform.context

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there of the platform, for people; the commands that go on from there are in `_next_steps`."""
+"""What is there of the platform, for people; the commands that go on from there are in ``_next_steps``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MOST_USERS = 20
 
 @dataclass(frozen=True)
 class SummarySettings:
-    """The variables that the summary depends on, by the names that the role C(maas) gives them there.
+    """The variables that the summary depends on, by the names that the role ``maas`` gives them there.
 
-    :param models: the catalogue; `users` and `groups` are ``maas_users`` and ``maas_groups``.
+    :param models: the catalogue; ``users`` and ``groups`` are ``maas_users`` and ``maas_groups``.
     :param keycloak: ``namespace`` and ``clients`` where Keycloak is deployed, else empty.
     :param missing: controllers that the cluster cannot run.
     :param summary_variables: extra variables that the commands repeat, beside those that say which platform is meant.

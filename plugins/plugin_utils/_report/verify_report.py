@@ -25,7 +25,7 @@ class About:
     """What was verified, and how.
 
     :param sections: those that were asked for, in order. Results of others come after them.
-    :param url: address of the Gateway; `host` is the host name that requests were for.
+    :param url: address of the Gateway; ``host`` is the host name that requests were for.
     :param report_dir: where reports were written, empty for nowhere.
     :param unchecked: what was asked for and not checked.
     """

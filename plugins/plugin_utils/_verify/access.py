@@ -33,7 +33,7 @@ def access(models: Sequence[Model], users: Sequence[VerifyUser], expected: Expec
 def main_access(
     models: Sequence[Model], users: Sequence[VerifyUser], expected: ExpectedStatuses, host: str
 ) -> list[Row]:
-    """Of `access` one request for each model and user, of the main kind of its task."""
+    """Of ``access`` one request for each model and user, of the main kind of its task."""
     main = {model["name"]: task_of(model).main for model in models}
     return [row for row in access(models, users, expected, host) if row["kind"] == main[row["model"]]]
 

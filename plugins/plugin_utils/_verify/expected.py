@@ -38,7 +38,7 @@ class ExpectedStatuses:
     exceptions: Sequence[Mapping[str, Any]] = ()
 
     def group_of(self, name: str, groups: Sequence[str], role: str = "user") -> str:
-        """The first of somebody's groups that has statuses. `name` and `role` say in messages who it is.
+        """The first of somebody's groups that has statuses. ``name`` and ``role`` say in messages who it is.
 
         :raises TableError: there is neither one nor a default.
         """

@@ -12,7 +12,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Mo
 
 
 def hidden(models: Sequence[Model], hosts: Sequence[str], paths: Sequence[str], user: str, host: str) -> list[Row]:
-    """Requests that find nothing, with the key of `user` where one is given."""
+    """Requests that find nothing, with the key of ``user`` where one is given."""
     rows = []
     bearer = {"user": user} if user else {"credentials": "none"}
     for model in models[:1]:

@@ -26,7 +26,7 @@ def bursts(
     expected: ExpectedStatuses,
     host: str,
 ) -> list[Row]:
-    """A burst for each model and tier that has a limit of a minute or less, or one in `limits`.
+    """A burst for each model and tier that has a limit of a minute or less, or one in ``limits``.
 
     Limits that last longer are not exhausted here. A tier none of whose groups may use a model is left out there.
 

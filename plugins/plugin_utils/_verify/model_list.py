@@ -12,7 +12,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Mo
 
 
 def lists(models: Sequence[Model], users: Sequence[VerifyUser], expected: ExpectedStatuses, host: str) -> list[Row]:
-    """For each user all names of the models whose own list the user may read, by `expected`.
+    """For each user all names of the models whose own list the user may read, by ``expected``.
 
     :param users: one whose group has no status for ``list`` is left out.
     """

@@ -20,7 +20,7 @@ _NOTHING_IS_MADE = "they are tried with keys that would have to be made"
 
 
 class LeftOut(Unchecked):
-    """What was asked for and is not checked; `check_mode` says whether it would be outside of it."""
+    """What was asked for and is not checked; ``check_mode`` says whether it would be outside of it."""
 
     check_mode: bool
 
@@ -29,14 +29,14 @@ class VerifyPlan(TypedDict):
     """Everything that a verification needs. Nothing of it is secret.
 
     :param sections: names of the sections, in the order of the report.
-    :param url: address of the Gateway; `host` is the host name that requests are for.
+    :param url: address of the Gateway; ``host`` is the host name that requests are for.
     :param connection: options of the module gateway_check for all requests.
     :param results: what the objects of the cluster say, as results of gateway_check.
     :param requests: requests that need nothing of the verification's own.
     :param probes: whether there is something that needs that; it follows in the order in which it happens.
     :param leftovers: Secrets to remove before and after.
     :param secrets: Secrets to make.
-    :param backend: the backend to make, see `backend_of`; empty for none.
+    :param backend: the backend to make, see ``backend_of``; empty for none.
     :param probe_requests: what to ask then.
     :param removed_keys: Secrets to remove after that.
     :param removed_requests: what to ask then.
@@ -60,7 +60,7 @@ class VerifyPlan(TypedDict):
 
 
 def kinds(platform: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What `plan` needs to be read, as ``resources`` of the module cluster_info.
+    """What ``plan`` needs to be read, as ``resources`` of the module cluster_info.
 
     :param platform: variables of the role maas by their names without ``maas_``.
     :raises VerifyError: a variable that no verification can be planned with.
@@ -75,7 +75,7 @@ def plan(
 ) -> VerifyPlan:
     """Plan a verification.
 
-    :param found: the objects of each entry of `kinds`, in its order.
+    :param found: the objects of each entry of ``kinds``, in its order.
     :param probe: id, new for each run, of the users that the verification's own requests are counted for.
     :param quick: one request for each model and user, and one limit, in the place of ``maas_verify_only``.
     :param check_mode: nothing will be made.

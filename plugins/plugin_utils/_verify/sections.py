@@ -33,8 +33,8 @@ class Probes:
 
     :param secrets: Secrets to make, in order.
     :param requests: what to ask while all of them are there.
-    :param removed_keys: Secrets to remove then, before `removed_requests` are sent.
-    :param backend: the backend that one of the requests is for; see `backend_of`.
+    :param removed_keys: Secrets to remove then, before ``removed_requests`` are sent.
+    :param backend: the backend that one of the requests is for; see ``backend_of``.
     """
 
     requests: Sequence[Row]

@@ -38,7 +38,7 @@ def policies(
     :param tiers: ``maas_tiers``. Both say which policies a model needs, see ``POLICIES``.
     :param found: all objects by kind, of each kind of ``POLICIES``.
     :param gateway: ``namespace`` and ``name``; the namespace is that of the models.
-    :param components: rows of `component_rows`: those that fail are named where a policy is not enforced.
+    :param components: rows of ``component_rows``: those that fail are named where a policy is not enforced.
     """
     down = [f"{row['name']} is {row['got']}" for row in components if not row["passed"]]
     rows = []

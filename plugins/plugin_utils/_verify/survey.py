@@ -46,7 +46,7 @@ class Survey:
     """The platform as its variables and its cluster describe it.
 
     :param objects: objects by kind.
-    :param url: address of the Gateway; `urls` has it by scheme. Of a given address only that one is known.
+    :param url: address of the Gateway; ``urls`` has it by scheme. Of a given address only that one is known.
     :param probe: id of the user that requests with keys of the verification's own are counted for.
     """
 
@@ -80,7 +80,7 @@ class Survey:
 
 
 def survey(settings: VerifySettings, resources: Sequence[Objects], probe: str) -> Survey:
-    """Put together what `kinds_to_read` has found, in its order.
+    """Put together what ``kinds_to_read`` has found, in its order.
 
     :raises VerifyError: the Gateway has no address that can be reached from here, and none is given.
     """

@@ -218,7 +218,9 @@ def deleted(cluster: Deployment, path: str) -> Iterator[None]:
 
 
 def rewrite(cluster: Deployment, path: str, change: Callable[[Any], None]) -> Any:
-    """Write what `change` makes of the object in place, again when a controller wrote in between; the object before."""
+    """Write what ``change`` makes of the object in place, again when a controller wrote in between; the object
+    before.
+    """
     for _attempt in range(50):
         before = cluster.kube.request("GET", path)
         item = json.loads(json.dumps(before))
@@ -235,7 +237,7 @@ def rewrite(cluster: Deployment, path: str, change: Callable[[Any], None]) -> An
 
 @contextlib.contextmanager
 def changed(cluster: Deployment, path: str, change: Callable[[Any], None]) -> Iterator[None]:
-    """The object with another spec, which `change` makes of it in place."""
+    """The object with another spec, which ``change`` makes of it in place."""
     before = rewrite(cluster, path, change)
     try:
         yield

@@ -61,7 +61,9 @@ def random_scalars(count: int) -> Iterator[str]:
 
 
 def same(value: Any) -> tuple[str, Any]:
-    """The value with what distinguishes `1` from `true` and `"1"`, but not `1` from `1.0`, which JSON does not."""
+    """The value with what distinguishes ``1`` from ``true`` and ``"1"``, but not ``1`` from ``1.0``, which JSON does
+    not.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "number", float(value)
     return type(value).__name__, value
@@ -174,7 +176,7 @@ def check_documents(data: bytes, folder: Path) -> None:
 
 
 def test_joined_files_with_byte_order_marks() -> None:
-    """`type a.yaml b.yaml > both.yaml` where each begins with `---`; kubectl refuses it."""
+    """``type a.yaml b.yaml > both.yaml`` where each begins with ``---``; kubectl refuses it."""
     assert [item.name for item in read((MARK + "---\n" + thing("a") + MARK + "---\n" + thing("b")).encode())] == [
         "a",
         "b",

@@ -19,7 +19,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.redact impo
 
 
 def as_data(data: str) -> Any:
-    """What a playbook's `definitions:` comes as."""
+    """What a playbook's ``definitions:`` comes as."""
     return yaml.safe_load(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n  {data}\n")
 
 

@@ -72,7 +72,7 @@ def documented(text: str) -> dict[str, Any]:
 
 
 def defaults(options: Mapping[str, Any], inner: str, path: str = "") -> dict[str, Any]:
-    """The defaults of options by their paths; `inner` is where an option has options of its own."""
+    """The defaults of options by their paths; ``inner`` is where an option has options of its own."""
     found: dict[str, Any] = {}
     for name, option in options.items():
         if option.get("default") is not None:

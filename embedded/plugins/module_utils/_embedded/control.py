@@ -60,7 +60,7 @@ class Cluster:
         self.supervisor = Supervisor(directory)
 
     def start(self) -> dict[str, Any]:
-        """Bring the cluster up, or mend it; nothing changes where it already is as speced."""
+        """Bring the cluster up, or repair it; nothing changes where it already is as wanted."""
         if self.spec.dry:
             return self._would_start()
         self._require_tools()
@@ -94,11 +94,11 @@ class Cluster:
         for name in parts.BINARIES:
             path = self.spec.tools.get(name)
             if not path or not os.access(path, os.X_OK):
-                msg = f"tools has no executable '{name}' ({path or 'no path'}): run llmops.embedded.tools first."
-                raise SuperviseError(msg)
+                raise SuperviseError(
+                    f"tools has no executable '{name}' ({path or 'no path'}): run llmops.embedded.tools first."
+                )
         if self.spec.stand_ins and not (Path(self.spec.stand_ins) / "stand_ins").is_dir():
-            msg = f"stand_ins: {self.spec.stand_ins} does not hold the package stand_ins."
-            raise SuperviseError(msg)
+            raise SuperviseError(f"stand_ins: {self.spec.stand_ins} does not hold the package stand_ins.")
 
     def _would_start(self) -> dict[str, Any]:
         running = self.supervisor.running()

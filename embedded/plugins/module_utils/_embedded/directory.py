@@ -58,8 +58,9 @@ class ClusterDir(StateDir):
         except FileNotFoundError:
             return Recorded()
         except (ValueError, KeyError, TypeError) as error:
-            msg = f"{self.path / 'cluster.json'} cannot be read ({error}). Remove the cluster with state=absent."
-            raise SuperviseError(msg) from error
+            raise SuperviseError(
+                f"{self.path / 'cluster.json'} cannot be read ({error}). Remove the cluster with state=absent."
+            ) from error
 
     def record(self, recorded: Recorded) -> None:
         write_private(self.path / "cluster.json", json.dumps(asdict(recorded), indent=2) + "\n")

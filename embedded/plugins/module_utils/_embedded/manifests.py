@@ -82,8 +82,7 @@ class Mirror:
                 try:
                     (temporary / name).write_text(self._content(go, recipe))
                 except SuperviseError as error:
-                    msg = f"{name} could not be assembled: {error}"
-                    raise SuperviseError(msg) from error
+                    raise SuperviseError(f"{name} could not be assembled: {error}") from error
             shutil.rmtree(self.path, ignore_errors=True)
             temporary.replace(self.path)
         finally:
@@ -149,8 +148,7 @@ class Mirror:
         }
         done = run(command, env=environment)
         if done.returncode != 0:
-            msg = f"helm template says: {done.stderr.strip()[-600:]}"
-            raise SuperviseError(msg)
+            raise SuperviseError(f"helm template says: {done.stderr.strip()[-600:]}")
         return done.stdout
 
 
@@ -165,16 +163,14 @@ def _fill(text: str, version: str) -> str:
 def _matches(folder: Path, pattern: str) -> list[Path]:
     found = sorted(path for path in folder.glob(pattern) if path.name != "kustomization.yaml")
     if not found:
-        msg = f"{folder} has no {pattern}."
-        raise SuperviseError(msg)
+        raise SuperviseError(f"{folder} has no {pattern}.")
     return found
 
 
 def _copy_chart(source: Path, target: Path, version: str) -> None:
     """Copy a chart out of the read-only module cache; a chart whose version is set at release time gets it."""
     if not source.is_dir():
-        msg = f"{source} is no directory."
-        raise SuperviseError(msg)
+        raise SuperviseError(f"{source} is no directory.")
     shutil.copytree(source, target, copy_function=shutil.copyfile)
     for path in (target, *target.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
@@ -201,8 +197,7 @@ def replace_document(text: str, other: str, kind: str, name: str) -> str:
     new = [part for part in documents(other) if is_wanted(part)]
     parts = documents(text)
     if len(new) != 1 or not any(is_wanted(part) for part in parts):
-        msg = f"{kind} {name} is not there exactly once."
-        raise SuperviseError(msg)
+        raise SuperviseError(f"{kind} {name} is not there exactly once.")
     return join([new[0] if is_wanted(part) else part for part in parts])
 
 

@@ -28,7 +28,7 @@ from .logs import ContainerLog
 from .node import Node
 from .objects import MissingError, SourceKind
 from .placeholders import PlaceholderError, fill, relocate
-from .podstatus import Containers, ContainerState, pod_status
+from .podstatus import Containers, ContainerState, former_state, pod_status
 from .ports import LOCAL_PORTS, PodPorts, PortError
 from .probes import Prober
 from .processes import Command
@@ -60,8 +60,8 @@ class PodRunner:
         self._logs: Path = node.state / "logs" / self.uid
         self._initialized = False
         init = pod["spec"].get("initContainers") or ()
-        self._init = [_former_state(pod, item, "initContainerStatuses") for item in init]
-        self._main = [_former_state(pod, item, "containerStatuses") for item in pod["spec"]["containers"]]
+        self._init = [former_state(pod, item, "initContainerStatuses") for item in init]
+        self._main = [former_state(pod, item, "containerStatuses") for item in pod["spec"]["containers"]]
         self._running: list[Container] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
@@ -379,16 +379,6 @@ class PodRunner:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
         self._wake.clear()
-
-
-def _former_state(pod: Mapping[str, Any], spec: Mapping[str, Any], field: str) -> ContainerState:
-    """A container's first state; restarts are counted on when the Pod ran before (this stand-in was restarted)."""
-    state = ContainerState(name=spec["name"], image=spec["image"])
-    for status in (pod.get("status") or {}).get(field) or ():
-        if status["name"] == spec["name"]:
-            ran = "running" in (status.get("state") or {})
-            state.restarts = int(status.get("restartCount") or 0) + (1 if ran else 0)
-    return state
 
 
 async def delete_now(node: Node, pod: Mapping[str, Any]) -> None:

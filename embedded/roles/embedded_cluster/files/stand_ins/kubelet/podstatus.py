@@ -65,6 +65,16 @@ class ContainerState:
         }
 
 
+def former_state(pod: Mapping[str, Any], spec: Mapping[str, Any], field: str) -> ContainerState:
+    """A container's first state; restarts are counted on when the Pod ran before (this stand-in was restarted)."""
+    state = ContainerState(name=spec["name"], image=spec["image"])
+    for status in (pod.get("status") or {}).get(field) or ():
+        if status["name"] == spec["name"]:
+            ran = "running" in (status.get("state") or {})
+            state.restarts = int(status.get("restartCount") or 0) + (1 if ran else 0)
+    return state
+
+
 def terminated(exit_code: int, signal: int | None, started: str, finished: str, message: str) -> Status:
     """state.terminated of a process; reasons are the kubelet's: Completed or Error."""
     status: Status = {
