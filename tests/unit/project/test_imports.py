@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def may(package: str, other: str) -> bool:
 @pytest.mark.parametrize(("package", "path"), places(), ids=lambda value: str(value).removeprefix(f"{CHECKOUT}/"))
 def test_imports_come_from_below(package: str, path: Path) -> None:
     assert sorted({other for other in imports(path) if not may(package, other)}) == []
+
+
+def test_the_picture_in_the_documentation_shows_what_is_allowed() -> None:
+    text = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = re.search(r"^flowchart TD$(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert drawing
+    for part, table in zip(drawing[1].split("subgraph")[1:], ALLOWED.values(), strict=True):
+        named = dict(re.findall(r"(\w+)\[(_\w+)<br>", part))
+        assert set(named.values()) == set(table)
+        drawn = {(named[one], named[other]) for one, other in re.findall(r"(\w+)(?:\[[^\]]*\])? --> (\w+)", part)}
+        assert {pair for pair in drawn if pair[1] not in table[pair[0]]} == set()
 
 
 @pytest.mark.parametrize("kind", ["module_utils", "plugin_utils"])
