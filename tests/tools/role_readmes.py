@@ -95,7 +95,7 @@ def readme(role: Path, collection: str) -> str:
     meta = yaml.safe_load((role / "meta/main.yml").read_text(encoding="utf-8"))
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
     # The role maas calls it otherwise: Ansible itself would check an entry point main.
-    first = next(iter(specs))
+    first = "main" if "main" in specs else next(iter(specs))
     lines = [
         "<!-- Made by `make docs` from meta/main.yml and meta/argument_specs.yml. -->",
         "",

@@ -114,7 +114,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (of_platform / "auth/mtls.py").write_text(METHOD)
     changed(of_platform / "auth/methods.py", "MODES: dict", f"{IMPORT}\nMODES: dict")
     changed(
-        of_platform / "auth/methods.py", '"both": (ApiKey, Jwt)', '"both": (ApiKey, Jwt), "all": (ApiKey, Jwt, Mtls)'
+        of_platform / "auth/methods.py",
+        '"both": (ApiKeyMethod, JwtMethod)',
+        '"both": (ApiKeyMethod, JwtMethod), "all": (ApiKeyMethod, JwtMethod, Mtls)',
     )
     services = {"dummy-service": {"type": "dummy", "failureMode": "allow"}}
     value = {"config": {"configuration": {"value": json.dumps({"services": services})}}}
