@@ -25,6 +25,7 @@ def derive(values: Values) -> dict[str, Any]:
     realm = values["keycloak_realm"]
     return {
         "catalogue": _catalogue(values),
+        "runtimes": _runtimes(values["runtimes"], values["images"]),
         "model_names": [model["name"] for model in values["models"]],
         "group_names": [group["name"] for group in values["groups"]],
         "gateway": {"namespace": values["namespace"], "name": values["gateway_name"]},
@@ -61,6 +62,11 @@ def _connection(values: Values) -> dict[str, Any]:
 def _upstream_dir(values: Values) -> str:
     """The folder with upstream manifests: the mirror, below the working directory if relative, or what was fetched."""
     return str(Path(values["mirror"]).resolve()) if values["mirror"] else f"{values['cache_dir']}/upstream"
+
+
+def _runtimes(runtimes: Mapping[str, Any], images: Mapping[str, str]) -> dict[str, Any]:
+    """With the image of each, which may be the name of one of the platform's."""
+    return {name: {**entry, "image": images.get(entry["image"], entry["image"])} for name, entry in runtimes.items()}
 
 
 def _catalogue(values: Values) -> list[dict[str, Any]]:
