@@ -174,14 +174,18 @@ def _dictionary(value: Any, variable: Variable, where: str, problems: Problems) 
 
 
 def _fields(given: Mapping[str, Any], variable: Variable, where: str, problems: Problems) -> Any:
-    before = len(problems)
-    for name in sorted(set(given) - set(variable.options)):
+    unknown = sorted(set(given) - set(variable.options))
+    for name in unknown:
         known = ", ".join(variable.options)
         problems.add(f"{where}.{name}", f"there is no such field{_meant(name, variable.options)}; known are {known}")
     found = {name: _field(given, option, f"{where}.{name}", problems) for name, option in variable.options.items()}
-    if len(problems) > before:
+    if unknown or any(value is INVALID and variable.options[name].required for name, value in found.items()):
         return INVALID
-    return {name: value for name, value in found.items() if value is not None}
+    # A mistake in a field is noted. With its default instead, the rules can say what else is wrong.
+    kept = {
+        name: deepcopy(variable.options[name].default) if value is INVALID else value for name, value in found.items()
+    }
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def _field(given: Mapping[str, Any], option: Variable, where: str, problems: Problems) -> Any:

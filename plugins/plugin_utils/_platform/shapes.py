@@ -115,8 +115,11 @@ def _parts(value: Any, where: str, problems: Problems, shapes: Mapping[str, Shap
             for name, shape in shapes.items()
             if entry.get(name) is not None
         }
-        found.append(INVALID if INVALID in fields.values() else {**entry, **fields})
-    return INVALID if number and INVALID in found else found
+        # Mistakes are noted; without such a field, the rules can say what else is wrong.
+        found.append(
+            {name: fields.get(name, given) for name, given in entry.items() if fields.get(name) is not INVALID}
+        )
+    return found
 
 
 def _expected(value: Any, where: str, problems: Problems) -> Any:

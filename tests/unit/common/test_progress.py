@@ -78,7 +78,8 @@ def test_requests_are_counted_while_they_are_sent(slow_gateway: SlowGateway, tmp
     assert done.returncode == 0, done.stdout + done.stderr
     told = re.findall(r"^  limits: (\d+) of 83 requests, 0 wrong$", done.stderr, re.MULTILINE)
     assert told, done.stderr
-    assert 1 < int(told[-1]) < 83
+    # On a busy machine the module may still be there when the last answer is counted.
+    assert any(1 < int(number) < 83 for number in told)
     assert "progress-" not in done.stdout
     assert list((tmp_path / "home").rglob("progress-*")) == []
 

@@ -79,6 +79,8 @@ def test_all_mistakes_are_found_at_once() -> None:
         "maas_tls_enabled",
         "maas_models[0].gpus",
         "maas_hostnames[0]",
+        "maas_models[1].memory",
+        "maas_users[0]",
         "maas_key_max_age",
     ]
 

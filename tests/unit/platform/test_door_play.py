@@ -16,7 +16,7 @@ import yaml
 from tests.support import plays
 from tests.support.door_inputs import QWEN, STRONG_KEY
 
-ROLES = Path(__file__).parents[2] / "roles"
+ROLES = Path(__file__).parents[3] / "roles"
 ENTER = {"ansible.builtin.import_role": {"name": "llmops.maas.maas"}}
 
 
