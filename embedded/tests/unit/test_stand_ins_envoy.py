@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "embedded/roles/embedded_cluster/files"))
-
-from stand_ins.envoy import local
+from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.envoy import local
 
 
 def listener(port: int) -> dict[str, Any]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(CHECKOUT / "embedded/roles/embedded_cluster/files"))
 
 from aiohttp.test_utils import TestClient, TestServer
-from stand_ins.oidc.issuer import Issuer
-from stand_ins.oidc.realm import RealmError, read
 
+from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.oidc.issuer import Issuer
+from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.oidc.realm import RealmError, read
 from ansible_collections.llmops.maas.plugins.filter.keycloak_plan import keycloak_plan
 
 CLIENTS = [{"name": "app", "groups": ["developer", "user"], "token_seconds": 60}, {"name": "bare", "role": False}]

@@ -12,14 +12,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(CHECKOUT / "tests/unit"))
 
 from tests.support.auth_identities import questions
 from tests.support.auth_platform import MODES, expressions, planned

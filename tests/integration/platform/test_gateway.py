@@ -28,11 +28,9 @@ from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, Trust
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.entry_checks import FORMS, REFUSED, Form
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.seal import PROBE_PATH, envoy_filter
+from tests.support import gateway_objects as objects
 from tests.support.api_server import find_binary, free_ports
 from tests.support.gateway_client import Client, chat, until
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "unit"))
-from tests.support import gateway_objects as objects
 
 STAND_INS = Path(__file__).resolve().parents[3] / "embedded/roles/embedded_cluster/files"
 # As Istio starts Envoy: a connection from before a new configuration ends with its next answer.

@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(CHECKOUT / "tests/tools"))
 
 from ansible_range import LEAST_PYTHON, RangeError, Release, find_pythons, newest, oldest, packages, required, version
 
