@@ -31,6 +31,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._supervise.supervisor 
     log_file,
     members,
     render_config,
+    require_package,
 )
 
 _LISTENING = "0A"
@@ -103,6 +104,7 @@ class Forwards:
         self._refuse_taken(wanted)
         if not wanted:
             return self.stop(dry=dry)
+        require_package("supervisor")
         kubectl = find_kubectl()
         parts = [
             Component(item.name, connection.command(kubectl, item), files=(connection.kubeconfig,)) for item in wanted

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import importlib.util
 import os
 import shlex
 import signal
@@ -28,6 +29,12 @@ from ansible_collections.llmops.maas.plugins.module_utils._supervise.state impor
 MARKER = "LLMOPS_MAAS_CLUSTER"
 # What the processes may know of the environment of whoever starts them: no credentials, no proxies.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER")
+
+
+def require_package(name: str) -> None:
+    """Say what to do where this Python lacks a package. Raises ``SuperviseError``."""
+    if importlib.util.find_spec(name) is None:
+        raise SuperviseError(f"{sys.executable} has no Python package '{name}': install it there (pip install {name}).")
 
 
 def render_config(directory: StateDir, components: Iterable[Component]) -> str:

@@ -78,3 +78,14 @@ def test_a_port_answers_only_where_a_server_does(listener: socket.socket) -> Non
 def test_without_any_everything_is_stopped(forwards: Forwards) -> None:
     assert [item["state"] for item in forwards.status([forward(8000)])] == ["stopped"]
     assert forwards.stop(dry=False) == []
+
+
+def test_a_missing_supervisor_is_named_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    kubeconfig = tmp_path / "config"
+    kubeconfig.touch()
+    forward = _port_forward.Forward("gateway", "llm", "gateway", 80, 0)
+    with pytest.raises(SuperviseError, match=r"has no Python package 'supervisor': install it there"):
+        _port_forward.Forwards("x").start([forward], _port_forward.Connection(kubeconfig, ""), 1, dry=False)
+    assert not (tmp_path / "llmops-maas").exists()

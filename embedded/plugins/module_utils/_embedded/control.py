@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import importlib.util
 import os
 import shutil
 import ssl
@@ -35,6 +34,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._supervise.supervisor 
     log_file,
     members,
     render_config,
+    require_package,
     resident_bytes,
 )
 
@@ -86,11 +86,9 @@ class Cluster:
 
     def _require_tools(self) -> None:
         """Everything that is needed is there, before anything is written."""
-        for module in ("cryptography", "supervisor"):
-            if importlib.util.find_spec(module) is None or (module == "cryptography" and not HAS_CRYPTOGRAPHY):
-                raise SuperviseError(
-                    f"{sys.executable} has no Python package '{module}': install it there (pip install {module})."
-                )
+        require_package("supervisor")
+        if not HAS_CRYPTOGRAPHY:
+            require_package("cryptography")
         for name in parts.BINARIES:
             path = self.spec.tools.get(name)
             if not path or not os.access(path, os.X_OK):
