@@ -115,11 +115,6 @@ issuer_url:
   description: The issuer of tokens, as they name it.
   type: str
   returned: success, without check_only
-oidc_groups_claim_path:
-  description: The claim with the groups, segment by segment, such as C([realm_access, roles]).
-  type: list
-  elements: str
-  returned: success, without check_only
 minio_deployed:
   description: Whether MinIO is deployed.
   type: bool

@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.catalogue import normalise
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.quantities import image_version
-from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rules.tokens import claim_path
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.values import Values
 
 # Where an ACME server asks (RFC 8555, 8.3), which routes of cert-manager answer.
@@ -37,7 +36,6 @@ def derive(values: Values) -> dict[str, Any]:
         "keycloak_enabled": keycloak_enabled,
         "keycloak": {"namespace": values["keycloak_namespace"], "realm": realm} if keycloak_enabled else {},
         "issuer_url": values["oidc_issuer_url"] or f"{values['keycloak_url']}/realms/{realm}",
-        "oidc_groups_claim_path": claim_path(values["oidc_groups_claim"]),
         "minio_deployed": values["minio_enabled"] and not values["s3"],
         **_object_store(values["s3"]),
         "download_environment": [

@@ -7,18 +7,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._platform.auth.jwt import claim_path
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.problems import Problems
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.values import Values
 
 _DATABASE = ("url", "username", "password")
-
-
-def claim_path(claim: str) -> list[str]:
-    """The segments of a claim: ``realm_access.roles`` is ``roles`` in ``realm_access``.
-
-    A claim whose own name is a URL, as namespaced claims are, is one segment.
-    """
-    return [claim] if "://" in claim else claim.split(".")
 
 
 def groups_claim(values: Values, problems: Problems) -> None:
