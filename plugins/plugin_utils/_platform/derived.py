@@ -22,9 +22,10 @@ def derive(values: Values) -> dict[str, Any]:
     """The derived values by name; the module ``platform`` documents them."""
     keycloak_enabled = values["auth_mode"] != "api_key" and not values["oidc_issuer_url"]
     realm = values["keycloak_realm"]
+    runtimes = _runtimes(values["runtimes"], values["images"])
     return {
-        "catalogue": _catalogue(values),
-        "runtimes": _runtimes(values["runtimes"], values["images"]),
+        "catalogue": _catalogue(values, runtimes),
+        "runtimes": runtimes,
         "model_names": [model["name"] for model in values["models"]],
         "group_names": [group["name"] for group in values["groups"]],
         "gateway": {"namespace": values["namespace"], "name": values["gateway_name"]},
@@ -67,9 +68,9 @@ def _runtimes(runtimes: Mapping[str, Any], images: Mapping[str, str]) -> dict[st
     return {name: {**entry, "image": images.get(entry["image"], entry["image"])} for name, entry in runtimes.items()}
 
 
-def _catalogue(values: Values) -> list[dict[str, Any]]:
+def _catalogue(values: Values, runtimes: Mapping[str, Any]) -> list[dict[str, Any]]:
     keyless = bool(values["s3"]) and not _has_keys(values["s3"])
-    entries = normalise(values["models"], values["runtimes"], "maas_models")
+    entries = normalise(values["models"], runtimes, "maas_models")
     return [{**entry, **_added(entry, values["gpu_resource"], keyless=keyless)} for entry in entries]
 
 

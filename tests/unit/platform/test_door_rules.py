@@ -424,3 +424,13 @@ def test_tables_of_the_verification_may_be_text() -> None:
     found = values(verify_expected={"user": {"chat": "200"}}, verify_limits={"qwen": "5", "b": {"free": "2"}})
     assert found["verify_expected"] == {"user": {"chat": 200}}
     assert found["verify_limits"] == {"qwen": 5, "b": {"free": 2}}
+
+
+def test_an_image_of_a_runtime_may_be_one_of_the_platforms_and_changes_what_runs() -> None:
+    runtimes = {"vllm-latest": {"image": "vllm", "args": ["x"]}}
+    models = [{"name": "qwen", "storage_uri": "hf://o/m"}]
+    before = values(runtimes=runtimes, models=models)
+    after = values(runtimes=runtimes, models=models, images={"vllm": "registry.example:5000/vllm:v9.9.9"})
+    assert before["runtimes"]["vllm-latest"]["image"] == before["images"]["vllm"]
+    assert after["runtimes"]["vllm-latest"]["image"] == "registry.example:5000/vllm:v9.9.9"
+    assert before["catalogue"][0]["revision"] != after["catalogue"][0]["revision"]
