@@ -326,7 +326,7 @@ def test_a_thousand_keys_rotate_in_one_task(keys: Keys, tmp_path: Path) -> None:
         "probe": {"method": "none"},
         "delivery": {"secret": {"namespace": keys.namespace, "name": "for-${user}"}},
     }
-    script = Path(__file__).with_name("rotate_once.py")
+    script = Path(__file__).parents[2] / "support" / "rotate_once.py"
     done = subprocess.run(
         [sys.executable, script, json.dumps(options), tmp_path], capture_output=True, text=True, check=True, timeout=300
     )

@@ -133,7 +133,7 @@ class Site:
         }
         command = [
             sys.executable,
-            str(CHECKOUT / "tests/integration/rotate_once.py"),
+            str(CHECKOUT / "tests/support/rotate_once.py"),
             json.dumps(given),
             str(self.folder),
         ]
