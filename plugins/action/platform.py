@@ -27,6 +27,10 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._platform.spec import 
 
 _ARGUMENTS: dict[str, Any] = {"check_only": {"type": "bool", "default": False}}
 _SEPARATOR = "\n  - "
+# Before ansible-core 2.19 what a filter raises comes as it is.
+_TEMPLATE_ERRORS = (
+    AnsibleError, ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 class ActionModule(DirectAction):
@@ -67,14 +71,14 @@ class ActionModule(DirectAction):
             elif name.startswith(PREFIX) or name in own:
                 try:
                     given[name] = plain(self._templar.template(task_vars[name]), task_vars.get("omit"))
-                except AnsibleError as error:
+                except _TEMPLATE_ERRORS as error:
                     # Defaults of other roles may read the result of this task, which is not there yet.
                     if name not in own:
                         unreadable[name] = _reason(error, read_variables().get(name.removeprefix(PREFIX)))
         return given, unreadable
 
 
-def _reason(error: AnsibleError, variable: Variable | None) -> str:
+def _reason(error: Exception, variable: Variable | None) -> str:
     """Why a template failed. A filter may quote what it was given, which is not shown where it may be secret."""
     if variable and variable.secret and not isinstance(error, AnsibleUndefinedVariable):
         return "cannot be made: its template failed, on a value that is not shown"
