@@ -29,7 +29,7 @@ GIVEN = "ours, cluster given"
 WHAT = "objects in all bundles"
 # Controllers always have a little to do.
 IDLE_CORES = 0.5
-# The name in the administrator's certificate (module_utils/_embedded/components.py of llmops.embedded); controllers have others.
+# The name in the administrator's certificate (_embedded/components.py of llmops.embedded); controllers have others.
 ADMINISTRATOR = "llmops-maas-admin"
 
 

@@ -29,7 +29,8 @@ _ARGUMENTS: dict[str, Any] = {"check_only": {"type": "bool", "default": False}}
 _SEPARATOR = "\n  - "
 # Before ansible-core 2.19 what a filter raises comes as it is.
 _TEMPLATE_ERRORS = (
-    AnsibleError, ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError,
+    AnsibleError, ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError,
+    ValueError,
 )  # fmt: skip
 
 
