@@ -56,13 +56,14 @@ def read_platform(
     given: Mapping[str, Any],
     extra_vars: Collection[str] = (),
     unreadable: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
 ) -> Platform:
     """Convert, check and complete all variables.
 
     :param given: plain values by the names that users write; others than those of this collection are ignored.
     :param extra_vars: names that came from the command line, above everything that a role sets.
     :param unreadable: variables whose template failed, each with the reason.
+    :param environment: by default that of this process.
     """
     variables, problems = read_variables(), Problems()
     broken = dict(unreadable or {})
@@ -72,7 +73,7 @@ def read_platform(
     _check_booleans(given, problems)
     values = Values(_converted(given, broken, variables, problems))
     _shape(values, problems)
-    check_home(values, variables, environment, problems)
+    check_home(values, variables, os.environ if environment is None else environment, problems)
     for rule in _RULES:
         _follow(rule, values, problems)
     return Platform(problems=problems.messages) if problems else Platform({**values, **derive(values)})

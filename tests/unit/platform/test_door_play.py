@@ -77,7 +77,7 @@ def test_all_mistakes_are_shown_together_and_no_secret_is(tmp_path: Path) -> Non
         {"name": "b", "groups": ["user"], "key": STRONG_KEY},
     ]
     arguments = ["-vvvv", "--diff", "-e", "maas_tls_enabled=ture", "-e", "maas_key_max_age=30", "-e", "maas_modles=x"]
-    done, _ = enter(tmp_path, *arguments, maas_users=users, maas_hf_token="hf_SECRET token")
+    done, _found = enter(tmp_path, *arguments, maas_users=users, maas_hf_token="hf_SECRET token")
     output = messages(done)
     assert "5 mistakes in the variables, nothing was changed:" in output
     assert "maas_modles is not a variable of this collection; did you mean maas_models?" in output
@@ -102,12 +102,12 @@ def test_the_result_is_not_shown_at_any_verbosity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["maas_platform", "maas_upstream"])
 def test_what_the_collection_computes_is_refused(tmp_path: Path, name: str) -> None:
-    done, _ = enter(tmp_path, "-e", json.dumps({name: {"namespace": "mine"}}))
+    done, _found = enter(tmp_path, "-e", json.dumps({name: {"namespace": "mine"}}))
     assert f"{name}: is made by the collection and cannot be set" in messages(done)
 
 
 def test_a_variable_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    done, _ = enter(tmp_path, "-e", "maas_namespace=Llm", maas_hf_token="{{ vault_hf_token }}")
+    done, _found = enter(tmp_path, "-e", "maas_namespace=Llm", maas_hf_token="{{ vault_hf_token }}")
     output = messages(done)
     assert "maas_hf_token: cannot be made: " in output
     assert "vault_hf_token" in output
@@ -116,7 +116,7 @@ def test_a_variable_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_a_template_that_fails_on_a_secret_does_not_show_it(tmp_path: Path) -> None:
     users = [{"name": "a", "groups": ["user"], "key": "{{ vault | from_json }}"}]
-    done, _ = enter(
+    done, _found = enter(
         tmp_path, "-vvvv", maas_users=users, vault="SECRET, not JSON", maas_namespace="{{ 'no JSON' | from_json }}"
     )
     output = messages(done)
@@ -126,7 +126,7 @@ def test_a_template_that_fails_on_a_secret_does_not_show_it(tmp_path: Path) -> N
 
 
 def test_without_a_home_the_variable_to_set_is_named(tmp_path: Path) -> None:
-    done, _ = enter(tmp_path, environment={"HOME": "", "XDG_CACHE_HOME": "", "XDG_STATE_HOME": ""})
+    done, _found = enter(tmp_path, environment={"HOME": "", "XDG_CACHE_HOME": "", "XDG_STATE_HOME": ""})
     output = messages(done)
     assert "maas_cache_dir: '/.cache/llmops-maas' was meant to be in the home directory, but HOME is not set" in output
 

@@ -53,7 +53,7 @@ def imports(path: Path) -> Iterator[str]:
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         for name in names:
-            prefix, _, rest = name.partition(".")
+            prefix, _dot, rest = name.partition(".")
             if prefix == "ansible_collections" and rest.startswith(("llmops.", "kubernetes.")):
                 namespace, collection, _plugins, *inner = rest.split(".")
                 yield package_of(".".join([namespace, collection, *inner]))
@@ -102,14 +102,19 @@ def test_shelves_hold_packages_only(kind: str) -> None:
             assert [path.name for path in (root / kind).iterdir() if path.is_file()] == []
 
 
-def test_packages_say_what_they_are_for_and_import_nothing() -> None:
+def test_packages_import_nothing() -> None:
     # AnsiballZ follows imports, so what a package imported would be sent with every module that uses a part of it.
+    # Sanity tests of ansible-core 2.16 want these files empty; docs/architecture.md says what the packages are for.
     for root in ROOTS.values():
-        for kind in ("module_utils", "plugin_utils"):
-            for folder in {path.parent for path in (root / kind).rglob("*.py")}:
-                tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
-                assert ast.get_docstring(tree), folder
-                assert len(tree.body) == 1, folder
+        folders = {path.parent for path in (root / "module_utils").rglob("*.py")}
+        assert [str(folder) for folder in folders if (folder / "__init__.py").read_text(encoding="utf-8")] == []
+
+
+def test_packages_of_the_controller_say_what_they_are_for() -> None:
+    for folder in {path.parent for path in (ROOTS["llmops.maas"] / "plugin_utils").rglob("*.py")}:
+        tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), folder
+        assert len(tree.body) == 1, folder
 
 
 def test_no_file_is_too_long_to_read_in_one_sitting() -> None:
