@@ -668,17 +668,17 @@ def test_the_key_of_a_user_whose_name_is_a_number_is_not_revoked(keys: Keys, tmp
     for user, name in (("1001", None), ("2002", None), ("3003", "batch"), ("4004", None)):
         keys.key(user=user, **({"name": name} if name else {}))
     variables = {
-        "maas_namespaces": {"kuadrant": keys.namespace},
-        "maas_key_labels": {"app": "models-api"},
-        "maas_allow_weak_keys": False,
         "maas_key_grace": "1h",
-        "maas_key_delivery": {},
         "maas_users": numbers["users"],
         "maas_api_keys": numbers["keys"],
         "maas_api_keys_prune": True,
     }
+    names = {"maas_namespaces": {"kuadrant": keys.namespace}, "maas_key_labels": {"app": "models-api"}}
     tasks = Path(__file__).parents[3] / "roles/auth/tasks/api_keys.yml"
-    play = [{"ansible.builtin.include_tasks": {"file": str(tasks)}, "vars": variables}]
+    play = [
+        {"ansible.builtin.import_role": {"name": "llmops.maas.maas", "tasks_from": "variables"}, "vars": variables},
+        {"ansible.builtin.include_tasks": {"file": str(tasks)}, "vars": names},
+    ]
     run = run_playbook(tmp_path, keys.server, play)
     assert sorted(row["user"] for row in keys.info()) == ["1001", "2002", "3003"], run.stdout
     assert "changed=1" in run.stdout
