@@ -50,7 +50,7 @@ FOUND = {
     "works": "{{ maas_components.works }}",
     "missing": "{{ __maas_files_missing | map(attribute='file') }}",
     "forwards": "{{ __maas_forwards }}",
-    "too_old": "{{ maas_minimum_kubernetes | llmops.maas.kubernetes_too_old(version='1.34.4') }}",
+    "too_old": "{{ __maas_minimum_kubernetes | llmops.maas.kubernetes_too_old(version='1.34.4') }}",
     "policies": "{{ maas_components.flows | llmops.maas.network_flows(namespaces=maas_components.namespaces) }}",
 }
 
