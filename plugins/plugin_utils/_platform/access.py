@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import GROUPS
 from ansible_collections.llmops.maas.plugins.module_utils._common.names import as_text, named
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.cel import quoted, quoted_list
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import RateError, parse_rates
@@ -30,8 +29,6 @@ _TIER = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
 # it first, so that an escaped slash would go uncounted; and once the answer is there, Envoy has rewritten it. Of all
 # that is posted, groups without "all" only get to inference.
 _HAS_USAGE = 'request.method == "POST"'
-API_KEY_GROUPS = f'auth.identity.?metadata.?annotations[?"{GROUPS}"].orValue("")'
-"""CEL, for Authorino: the groups of the caller's API key, separated by commas."""
 ENDPOINTS = ("inference", "models", "metrics", "all")
 GROUP_DEFAULTS: dict[str, Any] = {"endpoints": ["inference", "models"], "models": []}
 _TIER_DEFAULTS: dict[str, Any] = {"requests": "", "requests_factor": 1, "tokens": ""}

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.module_utils._common.durations import gateway_seconds
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.rates import parse_rates
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.tasks import task_of
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.expected import ExpectedStatuses
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.rows import Model, Row, model_row
 
 _MINUTE = 60
-# Units of the windows that parse_rates gives.
-_SECONDS = {"h": 3600, "m": 60, "s": 1}
 _SETTLE_SECONDS = 10
 
 
@@ -61,10 +60,10 @@ def _limit(model: Model, tier: Mapping[str, Any], given: Any) -> tuple[int, int]
     own = parse_rates(str(tier.get("requests") or ""), "maas_tiers.requests")
     factor = 1 if own else float(tier.get("requests_factor") or 1)
     rates = own or model["rates"]
-    found = [(max(1, int(int(rate["limit"]) * factor)), _seconds(str(rate["window"]))) for rate in rates]
+    found = [(max(1, int(int(rate["limit"]) * factor)), _window(rate)) for rate in rates]
     short = [(limit, window) for limit, window in found if 1 <= window <= _MINUTE]
     return min(short, key=lambda rate: rate[1], default=(0, 0))
 
 
-def _seconds(window: str) -> int:
-    return int(window[:-1]) * _SECONDS[window[-1]]
+def _window(rate: Mapping[str, Any]) -> int:
+    return int(gateway_seconds(str(rate["window"]), "maas_tiers.requests"))
