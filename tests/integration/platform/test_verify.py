@@ -190,9 +190,9 @@ def test_nothing_is_left_behind_when_the_gateway_does_not_answer(deployed: Deplo
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"maas_verify_only": ["acces"]}, "maas_verify_only[0]: 'acces' is not one of policies"),
+        ({"maas_verify_only": ["acces"]}, "maas_verify_only[0]: acces is not one of policies"),
         ({"maas_verify_expected": {"admin": {"talk": 200}}}, "maas_verify_expected.admin: unknown kind talk"),
-        ({"maas_gateway_url": "localhost:80"}, "maas_gateway_url: 'localhost:80' is no address; begin it with http"),
+        ({"maas_gateway_url": "localhost:80"}, "maas_gateway_url: localhost:80 is no address; begin it with http"),
     ],
 )
 def test_mistakes_are_named(deployed: Deployment, variables: dict[str, Any], message: str) -> None:
