@@ -124,6 +124,7 @@ class TestPlaceholders:
             ("/tlsx/a", "/tlsx/a"),
             ("/srv/tls/a", "/srv/tls/a"),
             ("/tls/inner/x,/tls/y", "/R/tls/inner/x,/R/tls/y"),
+            (r"printf 'dir /tls\n'", r"printf 'dir /R/tls\n'"),
         ],
     )
     def test_moves_mount_paths_only_as_whole_paths(self, text: str, expected: str) -> None:

@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from valkey.asyncio.retry import Retry
+from valkey.backoff import NoBackoff
 
+from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.api import ApiError
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.limitador import (
     __main__ as server,
 )
@@ -19,6 +25,7 @@ from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.
     actions,
     limits,
     rls,
+    storage,
 )
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.vllm.__main__ import simulator_arguments
 from tests.support import gateway_objects as objects
@@ -95,19 +102,30 @@ def service(tmp_path: Path) -> server.Service:
     return server.Service(found)
 
 
+def refused(service: server.Service, kind: str, *asked: dict[str, str]) -> list[bool]:
+    """The answers to questions of one kind, asked one after the other."""
+
+    async def answers() -> list[bool]:
+        return [await service.refused(kind, item) for item in asked]
+
+    return asyncio.run(answers())
+
+
 def test_each_user_has_a_count_of_its_own(service: server.Service) -> None:
-    action = objects.limit_action()
-    assert [service.refused("ratelimit", facts(action)) for _unused in range(3)] == [False, False, True]
-    assert service.refused("ratelimit", facts(action, user="ben")) is False
+    ann, ben = facts(objects.limit_action()), facts(objects.limit_action(), user="ben")
+    assert refused(service, "ratelimit", ann, ann, ann, ben) == [False, False, True, False]
 
 
 def test_what_one_limit_refuses_no_other_counts(tmp_path: Path) -> None:
     found = limits.parse(json.loads(json.dumps([{**minute(), "max_value": 1}, {**minute(), "seconds": 3600}])))
     counters = limits.Counters()
     entries = {"limit.per_user__1": "1", "auth.identity.userid": "ann"}
-    results = [counters.check_and_add(found, "llm/model", entries, 1) for _unused in range(5)]
-    assert [item is None for item in results] == [True, False, False, False, False]
-    assert counters.check_and_add(found[1:], "llm/model", entries, 1) is None
+
+    async def passed() -> list[bool]:
+        asked = [found] * 5 + [found[1:]]
+        return [await counters.check_and_add(item, "llm/model", entries, 1) is None for item in asked]
+
+    assert asyncio.run(passed()) == [True, False, False, False, False, True]
 
 
 def minute() -> dict[str, Any]:
@@ -119,15 +137,14 @@ def test_tokens_are_checked_before_and_counted_after(service: server.Service) ->
     """As Limitador does: the answer that goes over the limit is let through, the next request is not."""
     check = objects.limit_action(kind="ratelimit-check", hits="0")
     report = facts(objects.limit_action(hits=TOKENS), **{actions.RESPONSE_BODY: '{"/usage/total_tokens": 40}'})
-    assert service.refused("ratelimit-check", facts(check)) is False
-    assert service.refused("ratelimit-check", facts(check)) is False
-    assert service.refused("ratelimit-report", report) is False
-    assert service.refused("ratelimit-check", facts(check)) is True
+    assert refused(service, "ratelimit-check", facts(check), facts(check)) == [False, False]
+    assert refused(service, "ratelimit-report", report) == [False]
+    assert refused(service, "ratelimit-check", facts(check)) == [True]
 
 
 def test_a_limit_for_another_condition_or_namespace_does_not_apply(service: server.Service) -> None:
     other = objects.limit_action(scope="llm/other")
-    assert [service.refused("ratelimit", facts(other)) for _unused in range(5)] == [False] * 5
+    assert refused(service, "ratelimit", *[facts(other)] * 5) == [False] * 5
 
 
 def test_a_limits_file_that_cannot_be_used_leaves_the_last_one(tmp_path: Path) -> None:
@@ -153,6 +170,99 @@ def test_messages_are_envoys() -> None:
     assert request.domain == "d"
     assert [(entry.key, entry.value) for entry in request.descriptors[0].entries] == [("key", "v")]
     assert rls.Response(overall_code=rls.OVER_LIMIT, raw_body=b"x").SerializeToString() == b"\x08\x02*\x01x"
+
+
+# --- Redis
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def as_it_is(host: str) -> str:
+    return host
+
+
+def test_without_redis_questions_fail_and_the_message_has_no_password() -> None:
+    counts = storage.SharedStorage(f"redis://:hush@127.0.0.1:{closed_port()}/0", as_it_is)
+    for question in (counts.get("key"), counts.incr("key", 60)):
+        with pytest.raises(storage.StorageUnavailableError) as caught:
+            asyncio.run(question)  # type: ignore[arg-type]
+        assert "hush" not in str(caught.value)
+
+
+def test_a_start_without_redis_fails_with_the_place_but_not_the_password() -> None:
+    url = f"redis://user:hush@127.0.0.1:{closed_port()}/3"
+    counts = storage.SharedStorage(url, as_it_is, Retry(NoBackoff(), 2))
+    with pytest.raises(storage.StorageUnavailableError) as caught:
+        asyncio.run(counts.connect())
+    assert f"Failed to connect to Redis at {url.replace('hush', '****')}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["cassandra://:hush@x:1", "hush"])
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="does not begin with redis://") as caught:
+        asyncio.run(storage.SharedStorage(url, as_it_is).connect())
+    assert "hush" not in str(caught.value)
+
+
+class Services:
+    """The API server as far as names need it; None: it is away."""
+
+    def __init__(self, found: dict[str, Any] | None) -> None:
+        self.found = found
+
+    async def find(self, path: str) -> Any:
+        if self.found is None:
+            raise ApiError(503, "away")
+        return self.found.get(path)
+
+
+def test_names_of_services_are_resolved_as_by_the_clusters_dns() -> None:
+    path = "/api/v1/namespaces/kuadrant-system/services/redis"
+    api = Services({path: {"spec": {"clusterIP": "127.100.0.9"}}})
+    names = storage.ServiceNames(api)  # type: ignore[arg-type]
+    for host in ("redis.kuadrant-system.svc.cluster.local", "redis.kuadrant-system.svc"):
+        assert asyncio.run(names.resolve(host)) == "127.100.0.9"
+    assert asyncio.run(names.resolve("redis.example.com")) == "redis.example.com"
+    with pytest.raises(storage.StorageUnavailableError, match=r"no Service for gone\.x\.svc"):
+        asyncio.run(names.resolve("gone.x.svc"))
+    api.found = None
+    assert asyncio.run(names.resolve("redis.kuadrant-system.svc")) == "127.100.0.9"
+    with pytest.raises(storage.StorageUnavailableError, match="not resolved"):
+        asyncio.run(names.resolve("other.kuadrant-system.svc"))
+
+
+@pytest.mark.parametrize(
+    ("own", "environment", "expected"),
+    [
+        ([], "", ("memory", None)),
+        (["redis"], "redis://from-environment", ("redis", "redis://from-environment")),
+        (["redis", "redis://x"], "", ("redis", "redis://x")),
+        (["redis_cached", "--batch-size", "5"], "redis://y", ("redis_cached", "redis://y")),
+        (["disk", "/var/counters"], "", ("disk", "/var/counters")),
+    ],
+)
+def test_the_storage_is_the_one_that_the_operator_names(
+    monkeypatch: pytest.MonkeyPatch, own: list[str], environment: str, expected: tuple[str, str | None]
+) -> None:
+    ports = ["--http-port", "8080", "--rls-port", "8081"]
+    map_adds = ["--http-port=1", "--rls-port=2", "--kubeconfig=/k"]
+    monkeypatch.setattr(sys, "argv", ["limitador", *ports, "/limits.yaml", *own, *map_adds])
+    monkeypatch.setenv("LIMITADOR_OPERATOR_REDIS_URL", environment)
+    options = server.arguments()
+    assert (options.storage, options.url) == expected
+    assert (str(options.limits), options.http_port, options.rls_port) == ("/limits.yaml", 1, 2)
+
+
+def test_redis_without_a_url_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["limitador", "--http-port=1", "--rls-port=2", "/limits.yaml", "redis"])
+    monkeypatch.delenv("LIMITADOR_OPERATOR_REDIS_URL", raising=False)
+    with pytest.raises(SystemExit):
+        server.arguments()
+    assert "redis needs a URL" in capsys.readouterr().err
 
 
 KNOWN = {"model", "port", "served-model-name", "max-model-len", "seed"}

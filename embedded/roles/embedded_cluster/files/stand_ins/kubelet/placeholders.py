@@ -39,10 +39,10 @@ def relocate(text: str, mount_paths: Iterable[str], root: str) -> str:
     """Puts root before each mount path in text, e.g. ``--cert=/tls/a`` -> ``--cert=<root>/tls/a`` for mount path /tls.
 
     A path counts only as a whole: at the start or after a separator, and up to its end or the next ``/``, so that
-    neither ``/srv/tls`` nor ``/tlsx`` is taken for ``/tls``.
+    neither ``/srv/tls`` nor ``/tlsx`` is taken for ``/tls``. A backslash ends it, too, as in what ``printf`` gets.
     """
     paths = sorted({path.rstrip("/") for path in mount_paths if path.strip("/")}, key=len, reverse=True)
     if not paths:
         return text
     alternatives = "|".join(re.escape(path) for path in paths)
-    return re.sub(rf"(?<![\w./\-@])({alternatives})(?=$|[/,;:\s\"'])", lambda match: root + match.group(1), text)
+    return re.sub(rf"(?<![\w./\-@])({alternatives})(?=$|[/,;:\s\"'\\])", lambda match: root + match.group(1), text)

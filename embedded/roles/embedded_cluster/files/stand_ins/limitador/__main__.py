@@ -1,13 +1,14 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Command line of the Limitador stand-in; takes Limitador's own arguments, of which it needs the limits file alone."""
+"""Command line of the Limitador stand-in; takes Limitador's own arguments: the limits file, and where to count."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,46 +17,57 @@ from typing import Any
 import grpc
 from aiohttp import web
 
+from ..api import Api, Kubeconfig, KubeconfigError
 from . import rls
 from .actions import ExpressionError, question
 from .limits import Counters, LimitsFile
+from .storage import ServiceNames, SharedStorage, StorageUnavailableError
 
 LOG = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 1.0
+# Where the operator puts the URL (limitador-operator, pkg/limitador/redis_storage_options.go). Its argument names this
+# variable, but is left out: the password would be in the list of processes.
+_URL_VARIABLE = "LIMITADOR_OPERATOR_REDIS_URL"
+# The storages that count in Redis; Limitador's cache before it is left out.
+_REDIS = {"redis", "redis_cached"}
 
 
 class Service:
     """Answers Envoy. The domain of a request is the kind of the service that Kuadrant's filter would have asked."""
 
-    def __init__(self, limits: LimitsFile) -> None:
+    def __init__(self, limits: LimitsFile, counters: Counters | None = None) -> None:
         self._limits = limits
-        self._counters = Counters()
+        self._counters = counters or Counters()
 
     async def should_rate_limit(self, request: Any, context: Any) -> Any:
         for descriptor in request.descriptors:
             facts = {entry.key: entry.value for entry in descriptor.entries}
             try:
-                refused = self.refused(request.domain, facts)
+                refused = await self.refused(request.domain, facts)
             except (ExpressionError, KeyError, ValueError) as error:
                 LOG.warning("not evaluated, so the failure mode decides: %s", error)
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            except StorageUnavailableError as error:
+                # In Limitador's words (limitador-server/src/envoy_rls/server.rs); the failure mode decides.
+                LOG.error("Error: %s", error)  # noqa: TRY400  # the message says it all
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "Service unavailable")
             if refused:
                 return rls.Response(overall_code=rls.OVER_LIMIT, raw_body=b"Too Many Requests\n")
         return rls.Response(overall_code=rls.OK)
 
-    def refused(self, kind: str, facts: dict[str, str]) -> bool:
+    async def refused(self, kind: str, facts: dict[str, str]) -> bool:
         """Whether one action of this kind refuses the request; counts it where the kind says so."""
         asked = question(facts)
         if asked is None:
             return False
         limits = self._limits.current
         if kind == "ratelimit-report":
-            self._counters.add(limits, asked.namespace, asked.entries, asked.hits)
+            await self._counters.add(limits, asked.namespace, asked.entries, asked.hits)
             return False
         if kind == "ratelimit-check":
-            return self._counters.check(limits, asked.namespace, asked.entries) is not None
-        return self._counters.check_and_add(limits, asked.namespace, asked.entries, asked.hits) is not None
+            return await self._counters.check(limits, asked.namespace, asked.entries) is not None
+        return await self._counters.check_and_add(limits, asked.namespace, asked.entries, asked.hits) is not None
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -64,9 +76,23 @@ async def run(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limits = LimitsFile(options.limits)
     limits.refresh()
+    if options.storage not in _REDIS:
+        await _serve(options, Service(limits), limits, stop)
+        return
+    async with Api(Kubeconfig(options.kubeconfig)) as api:
+        storage = SharedStorage(options.url, ServiceNames(api).resolve)
+        # It ends where Redis is not there, and the kubelet starts it again, as Limitador.
+        await storage.connect()
+        try:
+            await _serve(options, Service(limits, Counters(storage)), limits, stop)
+        finally:
+            await storage.close()
+
+
+async def _serve(options: argparse.Namespace, service: Service, limits: LimitsFile, stop: asyncio.Event) -> None:
     server = grpc.aio.server()
     handler = grpc.unary_unary_rpc_method_handler(
-        Service(limits).should_rate_limit,
+        service.should_rate_limit,
         request_deserializer=rls.Request.FromString,
         response_serializer=rls.Response.SerializeToString,
     )
@@ -110,18 +136,30 @@ async def _status_server(port: int) -> web.AppRunner:
     return runner
 
 
-def main() -> int:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="stand_ins.limitador", description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, help="may read Services; for the address of Redis")
     parser.add_argument("--rls-port", type=int, required=True, help="of the rate limit service, on loopback")
     parser.add_argument("--http-port", type=int, required=True, help="of /status, on loopback")
     parser.add_argument("limits", type=Path, help="limits file (YAML); read again when it changes")
-    parser.add_argument("--metric-labels-default", help="ignored")
-    # What follows the file is Limitador's storage; the counters are kept in memory here.
+    parser.add_argument("storage", nargs="?", default="memory", help="redis: counts there; all others: in memory")
+    parser.add_argument("url", nargs="?", help=f"of Redis, else in ${_URL_VARIABLE}")
+    for ignored in ("metric-labels-default", "batch-size", "flush-period", "max-cached", "response-timeout"):
+        parser.add_argument(f"--{ignored}", help="ignored")
     options, _ignored = parser.parse_known_args()
+    if options.storage in _REDIS:
+        options.url = options.url or os.environ.get(_URL_VARIABLE)
+        if not options.url:
+            parser.error(f"{options.storage} needs a URL, as an argument or in ${_URL_VARIABLE}")
+    return options
+
+
+def main() -> int:
+    options = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         asyncio.run(run(options))
-    except (OSError, RuntimeError) as error:
+    except (KubeconfigError, StorageUnavailableError, ValueError, OSError, RuntimeError) as error:
         print(f"Limitador stand-in: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limitador's limits and counters: fixed windows that begin with the first hit, kept in memory."""
+"""Limitador's limits and counters: fixed windows that begin with the first hit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from typing import Any
 
 import cel
 import yaml
-from limits.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage
+
+from .storage import CountStorage
 
 LOG = logging.getLogger(__name__)
 
@@ -97,33 +99,41 @@ class LimitsFile:
 
 
 class Counters:
-    """Counts hits. A question that one limit refuses is counted by none of them."""
+    """Counts hits, in memory unless a storage is given. A question that one limit refuses is counted by none of them.
 
-    def __init__(self) -> None:
-        self._storage = MemoryStorage()
+    With Redis a few more hits may pass than a limit says, as with Limitador: replicas look first and add then.
+    """
 
-    def check_and_add(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor, hits: int) -> Limit | None:
+    def __init__(self, storage: CountStorage | None = None) -> None:
+        self._storage: CountStorage = storage or MemoryStorage()
+
+    async def check_and_add(
+        self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor, hits: int
+    ) -> Limit | None:
         """The first limit that refuses so many more hits; None when they were counted."""
         affected = _affected(limits, namespace, descriptor)
-        refused = self._refusing(affected, hits)
+        refused = await self._refusing(affected, hits)
         if refused is None:
-            self._add(affected, hits)
+            await self._add(affected, hits)
         return refused
 
-    def check(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor) -> Limit | None:
+    async def check(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor) -> Limit | None:
         """The first limit that has no room for one more hit; nothing is counted."""
-        return self._refusing(_affected(limits, namespace, descriptor), 1)
+        return await self._refusing(_affected(limits, namespace, descriptor), 1)
 
-    def add(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor, hits: int) -> None:
+    async def add(self, limits: Iterable[Limit], namespace: str, descriptor: Descriptor, hits: int) -> None:
         """Counts hits that have happened, whatever the limits say."""
-        self._add(_affected(limits, namespace, descriptor), hits)
+        await self._add(_affected(limits, namespace, descriptor), hits)
 
-    def _refusing(self, affected: Sequence[tuple[Limit, str]], hits: int) -> Limit | None:
-        return next((limit for limit, key in affected if self._storage.get(key) + hits > limit.maximum), None)
-
-    def _add(self, affected: Sequence[tuple[Limit, str]], hits: int) -> None:
+    async def _refusing(self, affected: Sequence[tuple[Limit, str]], hits: int) -> Limit | None:
         for limit, key in affected:
-            self._storage.incr(key, limit.seconds, amount=hits)
+            if await self._storage.get(key) + hits > limit.maximum:
+                return limit
+        return None
+
+    async def _add(self, affected: Sequence[tuple[Limit, str]], hits: int) -> None:
+        for limit, key in affected:
+            await self._storage.incr(key, limit.seconds, amount=hits)
 
 
 def _affected(limits: Iterable[Limit], namespace: str, descriptor: Descriptor) -> list[tuple[Limit, str]]:
