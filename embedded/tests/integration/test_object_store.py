@@ -215,6 +215,7 @@ def model_pod(name: str, uri: str, *, storage: dict[str, str] | None = None, **v
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "env": [
             {"name": "STORAGE_CONFIG", "valueFrom": {"secretKeyRef": {"name": f"storage-{name}", "key": "default"}}},
+            {"name": "STORAGE_OVERRIDE_CONFIG", "value": json.dumps({"bucket": "models", "type": "s3"})},
             *({"name": key, "value": value} for key, value in variables.items()),
         ],
         "volumeMounts": [{**mount, "readOnly": False}],
