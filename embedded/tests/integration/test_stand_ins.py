@@ -42,6 +42,7 @@ CERT_MANAGER = {
     "__embedded_cluster_tools": {},
     "__embedded_cluster_python": sys.executable,
     "embedded_cluster_keycloak": "",
+    "embedded_cluster_downloads": False,
 }
 
 

@@ -39,7 +39,8 @@ _RULES = [
             "Secret of this model belongs to that account.",
         ),
         r"GatedRepo",
-        r"gated repo",
+        # "... private or gated repo ..." stands in what is said of a repository that does not exist, too.
+        r"access gated repo",
         r"restricted and you are not in the authorized list",
     ),
     _rule(
@@ -72,6 +73,7 @@ _RULES = [
         r"returned a 404 ",
         r"RepositoryNotFound|RevisionNotFound|NoSuchBucket|NoSuchKey",
         r"No model found in",
+        r"Cannot locate source uri .* for PVC",
     ),
     _rule(
         DownloadError(
@@ -86,13 +88,31 @@ _RULES = [
         r"(repository|model) name cannot be empty",
         r"Local path .* does not exist",
         r"No filename contained in URI",
+        r"Invalid bucket name",
+    ),
+    _rule(
+        DownloadError(
+            True,
+            "InvalidStorageConfiguration",
+            "Correct the storage Secret of the model: endpoint_url is http(s)://host:port, and a CA bundle must exist.",
+        ),
+        r"Invalid endpoint: ",
+        r"Failed to find ca bundle file",
+    ),
+    _rule(
+        DownloadError(
+            True, "InvalidModelArchive", "Replace the file at the model's storage URI: it cannot be unpacked."
+        ),
+        r"Failed to unpack archive file",
+        r"did not respond with (any of following )?'Content-Type'",
     ),
     _rule(
         DownloadError(False, "DownloadServerError", _TRY_LATER),
         r"\b(408|425|429|50\d) (Client|Server) Error",
         r"\((429|50\d)\)",
         r"returned a (429|50\d) ",
-        r"SlowDown|Too Many Requests|Service Unavailable|Bad Gateway|Gateway Time-?out|Internal Server Error",
+        r"SlowDown|InternalError|Internal Server Error",
+        r"Too Many Requests|Service ?Unavailable|Bad Gateway|Gateway Time-?out",
     ),
     _rule(
         DownloadError(False, "DownloadInterrupted", _TRY_LATER),

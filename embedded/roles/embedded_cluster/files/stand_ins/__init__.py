@@ -9,7 +9,9 @@
 - ``cert_manager``: cert-manager's controller, cainjector and webhook
 - ``oidc``: Keycloak, issues tokens by the realm that Keycloak would import
 - ``vllm``: vLLM, starts the simulator with the arguments of a model server
-- ``envoy``, ``keycloak``: no stand-ins, they start the real program as the process of a Pod
+- ``mc``: the MinIO client, makes buckets
+- ``envoy``, ``keycloak``, ``object_store``, ``storage_initializer``: no stand-ins, they start the real program as the
+  process of a Pod
 
 Run with this package's parent directory on PYTHONPATH, such as ``python -m stand_ins.cert_manager webhook``.
 """

@@ -18,6 +18,7 @@ from ..api import MERGE_PATCH, ApiError
 from ..watching import Watch, sleep_unless, watch_forever
 from .container import GRACE_LIMIT
 from .images import ImageMapError
+from .names import ServiceNames
 from .node import Node
 from .objects import SourceKind
 from .pod import PodRunner, delete_now
@@ -111,11 +112,12 @@ class Pods:
 
 
 class ServiceRelays:
-    """Keeps the relays in step with the Services, one change after the other."""
+    """Keeps the relays and the names in step with the Services, one change after the other."""
 
     def __init__(self, node: Node, routes: Routes) -> None:
         self._node = node
         self._routes = routes
+        self._names = ServiceNames(node.service_names)
         self._relays = Relays(routes, self._failed)
         self._changes: asyncio.Queue[tuple[list[Target], list[Target]]] = asyncio.Queue()
         self._services: dict[tuple[str, str], dict[str, Any]] = {}
@@ -124,6 +126,7 @@ class ServiceRelays:
     def seen(self, kind: str | None, service: dict[str, Any]) -> None:
         meta = service["metadata"]
         self._services[meta["namespace"], meta["name"]] = service
+        self._names.seen(kind, service)
         added, removed = self._routes.replace(service, deleted=kind == "DELETED")
         if added or removed:
             self._changes.put_nowait((added, removed))

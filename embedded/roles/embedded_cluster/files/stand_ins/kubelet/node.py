@@ -63,6 +63,11 @@ class Node:
     records: ProcessRecords
     ports: LocalPorts = field(default_factory=LocalPorts)
 
+    @property
+    def service_names(self) -> Path:
+        """The hosts file with the names of the Services."""
+        return self.state / "service-names"
+
     def kubeconfig(self, token_file: Path, namespace: str) -> str:
         """A kubeconfig (JSON, which is YAML too) that reads its token from token_file."""
         ca_field = {}

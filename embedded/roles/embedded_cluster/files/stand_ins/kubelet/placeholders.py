@@ -9,8 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 # {root}: directory under which the container's volumes are mounted; {tmp}: its /tmp; {kubeconfig}: uses its token;
-# {node_kubeconfig}: has the rights of the kubelet stand-in, for what itself stands in for a part of the cluster.
-_PLACEHOLDER = re.compile(r"\{(port:[A-Za-z0-9-]+|root|tmp|kubeconfig|node_kubeconfig|pod_name|namespace|pod_ip)\}")
+# {node_kubeconfig}: has the rights of the kubelet stand-in, for what itself stands in for a part of the cluster;
+# {service_names}: hosts file with the Services (names.py).
+_PLACEHOLDER = re.compile(
+    r"\{(port:[A-Za-z0-9-]+|root|tmp|kubeconfig|node_kubeconfig|service_names|pod_name|namespace|pod_ip)\}"
+)
 
 
 class PlaceholderError(Exception):

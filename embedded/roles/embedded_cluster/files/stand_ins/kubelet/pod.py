@@ -268,6 +268,7 @@ class PodRunner:
             "namespace": meta["namespace"],
             "pod_ip": self.address,
             "node_kubeconfig": str(self._node.api.kubeconfig.path),
+            "service_names": str(self._node.service_names),
         }
         token = self._token_file()
         if token is not None:
