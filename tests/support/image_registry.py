@@ -50,7 +50,7 @@ def crane() -> Path:
     """The registry's program, built once into the cache of the tests; its build caches are removed afterwards."""
     mod = GoMod.read(EMBEDDED / "tests" / "tools" / "crane")
     folder = cache_home() / "tests" / f"crane-{mod.version}-{mod.digest()}"
-    with file_lock(folder.with_suffix(".lock"), 900, "Another run is building crane"):
+    with file_lock(folder.with_name(f"{folder.name}.lock"), 900, "Another run is building crane"):
         if not (folder / "crane").exists():
             _build(mod, folder)
     return folder / "crane"
@@ -179,6 +179,8 @@ class Front:
     statuses: list[int] = field(default_factory=list)
     # How many of the next blobs of more than 10,000 bytes end in their middle.
     cut: int = 0
+    # Whether answers say how long they are; else their end is that of the connection.
+    with_length: bool = True
     change: Callable[[str, bytes], bytes] = lambda _path, content: content
     # Path and Authorization of each request
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -220,7 +222,8 @@ def front(registry: str) -> Iterator[Front]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            if made.with_length:
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if made.cut and "/blobs/" in self.path and len(content) > 10_000:
                 made.cut -= 1

@@ -199,7 +199,10 @@ def test_a_damaged_layer_is_named_by_its_digest(
     before: Front, repository: Repository, tmp_path: Path, add: bytes
 ) -> None:
     repository.image([{"usr/local/bin/tool": random.Random(2).randbytes(50_000)}], tag="v1")
-    changed = {b"more": lambda content: content + add, b"": lambda content: b"\0" * 512 + content[512:]}[add]
+    changed = {
+        b"more": lambda content: content + add,
+        b"": lambda content: content[:2] + b"\xff" * 510 + content[512:],
+    }[add]
     before.change = lambda path, content: changed(content) if len(content) > 20_000 else content
     with pytest.raises(RegistryError, match="longer than" if add else "has the digest"):
         got(Repository(before.address, repository.name), tmp_path)
@@ -256,10 +259,12 @@ def test_what_fails_for_a_moment_is_asked_again(before: Front, repository: Repos
         got(Repository(before.address, repository.name), tmp_path)
 
 
+@pytest.mark.parametrize("with_length", [True, False])
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_a_layer_that_breaks_off_is_asked_for_again(
-    before: Front, repository: Repository, tmp_path: Path, compression: str
+    before: Front, repository: Repository, tmp_path: Path, compression: str, with_length: bool
 ) -> None:
+    before.with_length = with_length
     content = random.Random(4).randbytes(3_000_000)
     repository.image([{"usr/local/bin/tool": content}], tag="v1", compression=compression)
     before.cut = 2

@@ -56,7 +56,7 @@ class Images:
     patience: float = 3.0
     unreachable: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
-    _asked: set[str] = field(default_factory=set)
+    _asked: set[str] = field(default_factory=set, init=False)
 
     def fetch(
         self, reference: Reference, path: str, architecture: str, target: Path, refuse: Callable[[Path], str]
