@@ -383,6 +383,9 @@ def test_what_an_image_does_not_have_is_built(
     assert "the registry has no manifests/none: HTTP 404" in done["notes"][1]
     assert done["unreachable"] == []
     assert len((tmp_path / "asked").read_text().splitlines()) == 2
+    # What was refused is not found in the cache either.
+    kept = [path.name for path in (tmp_path / "cache").rglob("*-image/*")]
+    assert kept == ["three"]
 
 
 def test_never_asks_no_registry(before: Front, repository: Repository, parameters: dict[str, Any]) -> None:
