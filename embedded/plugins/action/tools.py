@@ -13,6 +13,7 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import 
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.display import tell
 
 MODULE = "llmops.embedded.tools"
+_HOW = {"download": "downloaded", "image": "taken from its image", "build": "built"}
 
 
 class ActionModule(DirectAction):
@@ -40,9 +41,11 @@ class ActionModule(DirectAction):
             if made.get("failed"):
                 return made
             left -= sum(item["seconds"] for item in group)
-            # A network that let no release through is not asked again.
-            if made["notes"]:
-                arguments["download"] = "never"
+            # A host that let nothing through is not asked again.
+            arguments["unreachable"] = made["unreachable"]
+            result["unreachable"] = made["unreachable"]
+            for note in made["notes"]:
+                tell(f"  {note}")
             result["paths"] = {**result["paths"], **made["paths"]}
             for key in ("tools", "missing", "notes"):
                 result[key] = [*result[key], *made[key]]
@@ -63,7 +66,7 @@ class ActionModule(DirectAction):
         elif made["missing"]:
             tell(f"  {names}: could not be had ({spent}), going on without")
         else:
-            how = {"download": "downloaded", "build": "built"}.get(made["tools"][0]["source"], "found")
+            how = _HOW.get(made["tools"][0]["source"], "found")
             tell(f"  {names}: {how} in {spent}")
         return made
 

