@@ -144,3 +144,7 @@ bench: $(VENV)/.dev tools ## Measure against kubectl and kubernetes.core (CASES=
 .PHONY: clean
 clean: ## Remove what was generated in the checkout
 	@rm -rf $(VENV) .cache build .ansible
+
+.PHONY: clean-cache
+clean-cache: ## Remove programs, manifests and all else in the cache (make down first)
+	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/llmops-maas"

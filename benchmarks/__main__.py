@@ -21,6 +21,7 @@ from benchmarks import CHECKOUT
 from benchmarks.apply.cases import apply_first, apply_no_change
 from benchmarks.apply.small import small_first, small_no_change
 from benchmarks.bench import Bench
+from benchmarks.cold.case import cold_start
 from benchmarks.keys.cases import rotate_keys, rotate_many
 from benchmarks.models.cases import model_cost
 from benchmarks.render import page
@@ -36,6 +37,7 @@ CASES: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {
     "model-cost": {"all": model_cost},
     "rotate-keys": {"loop": rotate_keys, "many": rotate_many},
     "site-no-change": {"all": site_no_change},
+    "cold-start": {"all": cold_start},
 }
 
 

@@ -14,6 +14,8 @@ Row = Mapping[str, Any]
 EVERYTHING, SMALL = "everything that site.yml installs", "small objects"
 KEYS = "API keys"
 MODULE = "ours, inside the module"
+COLD_CPU, COLD_WALL = "programs, processor time", "programs, wall time"
+BEFORE = "before (2026-11-26)"
 RATIOS = (
     ("apply-no-change", EVERYTHING, "kubectl", 0.15),
     ("apply-no-change", EVERYTHING, "kubernetes.core", 0.05),
@@ -22,11 +24,13 @@ RATIOS = (
     ("rotate-keys", KEYS, "kubernetes.core", 0.05),
     ("site-no-change", "objects in all bundles", "kubectl", 1.0),
     ("site-no-change", "objects in all bundles", "kubernetes.core", 0.25),
+    ("cold-start", COLD_CPU, BEFORE, 0.5),
 )
 LATENCY_SECONDS = 0.1
 MOST_REQUESTS = 20
 MOST_MB = 150.0
 MANY_KEYS, MOST_MB_KEYS = 10_000, 300.0
+MOST_MB_ON_DISK = 2048
 # From 10 to 1,000 objects.
 LINEAR = 100.0
 
@@ -47,7 +51,7 @@ class Verdict:
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
     """The goals of which there are figures."""
-    return [*ratios(rows), *waits(rows), *growth(rows), *memory(rows)]
+    return [*ratios(rows), *waits(rows), *growth(rows), *memory(rows), *disk(rows)]
 
 
 def select(rows: Sequence[Row], case: str, what: str) -> dict[int, Row]:
@@ -88,3 +92,8 @@ def memory(rows: Sequence[Row]) -> Iterator[Verdict]:
     for size, found in select(rows, "rotate-keys", KEYS).items():
         if size >= MANY_KEYS:
             yield Verdict(f"rotate-keys, {size:,} {KEYS}: peak memory", MOST_MB_KEYS, found["peak_mb"]["ours"], "MiB")
+
+
+def disk(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for found in select(rows, "cold-start", COLD_CPU).values():
+        yield Verdict("cold-start, programs: left on the disk", MOST_MB_ON_DISK, found["disk_mb"], "MiB")

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ansible_collections.llmops.embedded.plugins.modules import tools
+from ansible_collections.llmops.embedded.plugins.plugin_utils._building.progress import BuildProgress
 from ansible_collections.llmops.maas.plugins.plugin_utils._action.direct import DirectAction
-from ansible_collections.llmops.maas.plugins.plugin_utils._report.display import tell
 
 MODULE = "llmops.embedded.tools"
-_HOW = {"download": "downloaded", "image": "taken from its image", "build": "built"}
 
 
 class ActionModule(DirectAction):
@@ -23,6 +21,8 @@ class ActionModule(DirectAction):
 
     def perform(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(self._task.args)
+        if arguments.get("tidy"):
+            return self._call(arguments, task_vars, check=self._task.check_mode)
         plan = self._call(arguments, task_vars, check=True)
         if plan.get("failed") or self._task.check_mode:
             return plan
@@ -32,43 +32,24 @@ class ActionModule(DirectAction):
         there = [item for item in plan["tools"] if item["source"] != "build"]
         result = {**plan, "tools": there, "changed": False, "unchecked": []}
         groups = _groups(arguments["tools"], plan["tools"])
-        left = sum(item["seconds"] for group in groups for item in group)
-        if groups:
-            tell(f"  {sum(map(len, groups))} tools are missing; that takes about {_span(left)} on two cores, once")
+        progress = BuildProgress(sum(map(len, groups)), sum(item["seconds"] for group in groups for item in group))
+        failures: list[str] = []
         for index, group in enumerate(groups):
+            names = [item["name"] for item in group]
             arguments["prefetch"] = [item["name"] for later in groups[index + 1 :] for item in later]
-            made = self._make(group, arguments, task_vars, left)
+            with progress.making(names, sum(item["seconds"] for item in group)) as report:
+                made = report(self._call({**arguments, "only": names}, task_vars, check=False))
             if made.get("failed"):
-                return made
-            left -= sum(item["seconds"] for item in group)
+                failures.append(str(made["msg"]))
+                continue
             # A host that let nothing through is not asked again.
             arguments["unreachable"] = made["unreachable"]
             result["unreachable"] = made["unreachable"]
-            for note in made["notes"]:
-                tell(f"  {note}")
             result["paths"] = {**result["paths"], **made["paths"]}
             for key in ("tools", "missing", "notes"):
                 result[key] = [*result[key], *made[key]]
             result["changed"] = result["changed"] or made["changed"]
-        return result
-
-    def _make(
-        self, group: list[dict[str, Any]], arguments: dict[str, Any], task_vars: dict[str, Any], left: float
-    ) -> dict[str, Any]:
-        names = ", ".join(item["name"] for item in group)
-        expected = sum(item["seconds"] for item in group)
-        tell(f"  {names} {group[0]['version']}: about {_span(expected)} ({_span(left)} for all that is left)")
-        begin = time.monotonic()
-        made = self._call({**arguments, "only": [item["name"] for item in group]}, task_vars, check=False)
-        spent = _span(time.monotonic() - begin)
-        if made.get("failed"):
-            tell(f"  {names}: failed after {spent}")
-        elif made["missing"]:
-            tell(f"  {names}: could not be had ({spent}), going on without")
-        else:
-            how = _HOW.get(made["tools"][0]["source"], "found")
-            tell(f"  {names}: {how} in {spent}")
-        return made
+        return {**result, "failed": True, "msg": "\n".join(failures)} if failures else result
 
     def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any], *, check: bool) -> dict[str, Any]:
         before = self._task.check_mode
@@ -88,8 +69,3 @@ def _groups(catalogue: list[dict[str, Any]], tools: list[dict[str, Any]]) -> lis
         if item["source"] == "build":
             groups.setdefault(modules[item["name"]], []).append(item)
     return list(groups.values())
-
-
-def _span(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole} s" if whole < 90 else f"{round(whole / 60)} min"

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Go modules hold all files that a project publishes, so also its release manifests, its CRDs and its Helm charts.
   - C(mirror) in the cache is a link to the directory of the last run.
-  - Fetches the modules, checks them against the go.sum files of O(source), renders the charts with C(helm template),
+  - Fetches the modules, checks them against the go.sum files of O(source), renders the charts with Helm's SDK,
     and writes one file per project into the cache. The directory's name depends on everything that goes into it, so it
     is made once.
 author:
@@ -21,10 +21,6 @@ author:
 options:
   source:
     description: Directory with a folder (go.mod and go.sum) per module, as for M(llmops.embedded.tools).
-    type: path
-    required: true
-  helm:
-    description: Path of helm 3.
     type: path
     required: true
   go_package:
@@ -129,7 +125,6 @@ EXAMPLES = r"""
 - name: Have the CRDs of Gateway API
   llmops.embedded.mirror:
     source: "{{ role_path }}/files/tools"
-    helm: "{{ tools.paths.helm }}"
     go_package: 1.26.6
     files:
       - name: gateway-api-{version}-standard-install.yaml
@@ -185,7 +180,6 @@ FILE: dict[str, Any] = {
 }
 ARGUMENTS: dict[str, Any] = {
     "source": {"type": "path", "required": True},
-    "helm": {"type": "path", "required": True},
     "go_package": {"type": "str", "required": True},
     "files": {
         "type": "list",
@@ -202,7 +196,7 @@ ARGUMENTS: dict[str, Any] = {
 def main() -> None:
     module = GuardedModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
-    mirror = Mirror(cache_home(), Path(params["source"]), params["helm"], params["files"])
+    mirror = Mirror(cache_home(), Path(params["source"]), params["files"])
     try:
         complete = mirror.is_complete()
         if not complete and not module.check_mode:

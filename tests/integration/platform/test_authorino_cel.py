@@ -8,14 +8,18 @@ Built with Go from the sources that the embedded cluster builds Authorino from.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import Go
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import cache_home
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -24,18 +28,29 @@ from tests.support.auth_platform import MODES, expressions, planned
 
 SOURCES = CHECKOUT / "tests/tools/authorino_cel"
 MODULE = CHECKOUT / "embedded/roles/embedded_cluster/files/tools/authorino"
+PARTS = (SOURCES / "main.go", MODULE / "go.mod", MODULE / "go.sum")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def engine() -> Path:
+    """Built once, and kept beside the embedded cluster's programs; nothing else of the build is."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in PARTS)).hexdigest()[:12]
+    program = cache_home() / "tests" / f"authorino-cel-{digest}"
+    if not program.exists():
+        program.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".build-", dir=program.parent) as folder:
+            built(Path(folder)).replace(program)
+    return program
+
+
+def built(folder: Path) -> Path:
     go = shutil.which("go")
     if go is None:
         pytest.skip("there is no Go to build Authorino's engine with")
-    folder = tmp_path_factory.mktemp("authorino")
-    for path in (SOURCES / "main.go", MODULE / "go.mod", MODULE / "go.sum"):
+    for path in PARTS:
         shutil.copy(path, folder)
     # go.mod names Authorino alone; what its engine needs is found by its own go.mod.
-    environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    environment = {**Go(go, folder / "caches").environment(), "GOFLAGS": "-mod=mod -modcacherw"}
     command = [go, "build", "-o", "engine", "."]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

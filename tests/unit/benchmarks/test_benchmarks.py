@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 from benchmarks.bench import Sample, by_task, row
-from benchmarks.goals import EVERYTHING, verdicts
+from benchmarks.cold.case import BEFORE_CPU_SECONDS, children_seconds, size_of
+from benchmarks.cold.case import samples as cold_samples
+from benchmarks.goals import BEFORE, COLD_CPU, EVERYTHING, verdicts
 from benchmarks.recording import Task, manifests_of, portable
 from benchmarks.render import page
 from benchmarks.site.peers import core_wait, kubectl_wait
@@ -69,6 +73,39 @@ def test_the_page_follows_from_the_file_alone() -> None:
     assert "| apply-no-change, everything that site.yml installs: time of kubectl | 0.15 x | 0.16 x | no |" in text
     assert "| kubectl | 10.00 | 8.00 to 12.00 | 0.16 x | 7 | 2 KiB | 80 MiB |" in text
     assert "2 cores (some processor), 8.0 GiB of memory" in text
+
+
+BUILT = [
+    {"name": "etcd", "seconds": 30.0, "cpu_seconds": 60.0},
+    {"name": "one", "seconds": 90.0, "cpu_seconds": 150.0},
+    {"name": "two", "seconds": 90.0, "cpu_seconds": 150.0},
+]
+
+
+def test_a_cold_start_is_judged_by_processor_time_and_shown_by_build() -> None:
+    found = cold_samples(BUILT, {"cpu_seconds": BEFORE_CPU_SECONDS / 4, "seconds": 130.0}, "cpu_seconds")
+    assert {peer: runs[0].seconds for peer, runs in found.items()} == {
+        "ours": BEFORE_CPU_SECONDS / 4,
+        BEFORE: BEFORE_CPU_SECONDS,
+        "ours, etcd": 60.0,
+        "ours, one + two": 150.0,
+    }
+    cold = row("cold-start", 3, found, what=COLD_CPU, disk_mb=3000)
+    assert [(verdict.wanted, verdict.found, verdict.met) for verdict in verdicts([cold])] == [
+        (0.5, 0.25, True),
+        (2048, 3000, False),
+    ]
+    assert "Left in the home directory: 3,000 MiB." in page(content(cold))
+
+
+def test_processor_time_and_disk_are_counted_as_they_are_used(tmp_path: Path) -> None:
+    before = children_seconds()
+    subprocess.run(["/bin/sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done"], check=True)
+    assert 0.01 < children_seconds() - before < 30
+    (tmp_path / "one").write_bytes(bytes(1024 * 1024))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "two").hardlink_to(tmp_path / "one")
+    assert 1024 * 1024 <= size_of(tmp_path) < 1.5 * 1024 * 1024
 
 
 def wait_tasks() -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def required(tool: str, module: str) -> str:
     ("component", "tool", "module"),
     [
         ("kserve", "kserve", "github.com/kserve/kserve"),
-        ("kuadrant_operator", "kuadrant-operator", "github.com/kuadrant/kuadrant-operator"),
+        ("kuadrant_operator", "controllers", "github.com/kuadrant/kuadrant-operator"),
         ("prometheus_operator", "prometheus-operator", "github.com/prometheus-operator/prometheus-operator"),
         ("gateway_api", "upstream", "sigs.k8s.io/gateway-api"),
         ("cert_manager", "upstream", "github.com/cert-manager/cert-manager"),

