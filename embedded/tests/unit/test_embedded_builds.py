@@ -64,7 +64,15 @@ def wanted(*names: str, optional: bool = True) -> list[dict[str, Any]]:
 
 
 def parameters(source: Path, tools: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    plain = {"paths": {}, "download": "never", "go_package": "1.30.0", "only": [], "prefetch": [], "tidy": False}
+    plain = {
+        "paths": {},
+        "download": "never",
+        "go_package": "1.30.0",
+        "only": [],
+        "prefetch": [],
+        "tidy": False,
+        "unreachable": [],
+    }
     return {"tools": tools, "source": str(source), **plain, **more}
 
 
@@ -132,8 +140,13 @@ def test_the_line_counts_and_estimates_by_this_machines_speed() -> None:
 
 
 def test_what_ended_is_named_with_how() -> None:
-    made = {"tools": [{"name": "a", "source": "build"}], "missing": [{"name": "bad", "why": "x"}]}
+    made = {
+        "tools": [{"name": "a", "source": "build"}],
+        "missing": [{"name": "bad", "why": "x"}],
+        "notes": ["no answer from a.example"],
+    }
     assert outcome(["a", "bad"], made, 61) == [
+        "  no answer from a.example",
         "  a: built in 61 s",
         "  bad: failed after 61 s, going on without",
     ]

@@ -335,7 +335,7 @@ def test_modules_are_not_fetched_for_what_has_an_image(tmp_path: Path, monkeypat
         return contextlib.nullcontext()
 
     monkeypatch.setattr(ToolFinder, "prefetching", prefetching)
-    monkeypatch.setattr(ToolFinder, "_build", lambda _self, _tools: None)
+    monkeypatch.setattr(ToolFinder, "_build", lambda _self, _tools: {})
     later = [tool(name) for name in ("pilot-discovery", "authorino", "kuadrant-operator")]
     ToolFinder(tmp_path, images=Images(enabled=True)).obtain([tool("kserve-manager")], later)
     assert asked.read_text() == "authorino"

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.display import moves, overwrite, tell
 
 SECONDS_BETWEEN = 1.0
+_HOW = {"download": "downloaded", "image": "taken from its image", "build": "built"}
 
 
 @dataclass
@@ -81,13 +82,15 @@ class BuildProgress:
 
 
 def outcome(names: Sequence[str], made: dict[str, Any], seconds: float) -> list[str]:
-    """A line for what is there now, and one for what is not; it says which tools each is about."""
+    """What was tried in vain, then a line for what is there now, and one for what is not."""
     if made.get("failed"):
         return [f"  {', '.join(names)}: failed after {span(seconds)}, going on with the others"]
     missing = [item["name"] for item in made["missing"]]
-    lines = []
+    lines = [f"  {note}" for note in made["notes"]]
     if there := [item for item in made["tools"] if item["name"] not in missing]:
-        how = {"download": "downloaded", "image": "taken from its image", "build": "built"}.get(there[0]["source"], "found")
+        how = {"download": "downloaded", "image": "taken from its image", "build": "built"}.get(
+            there[0]["source"], "found"
+        )
         lines.append(f"  {', '.join(item['name'] for item in there)}: {how} in {span(seconds)}")
     if missing:
         lines.append(f"  {', '.join(missing)}: failed after {span(seconds)}, going on without")
