@@ -63,7 +63,8 @@ tools: setup ## Get or build the programs of the embedded cluster, without start
 
 # What the tests run for real, more than a deployment needs.
 ALL_CONTROLLERS := ["pilot-discovery", "kserve-manager", "kuadrant-operator", "authorino-operator", "authorino", \
-	"limitador-operator", "llm-d-inference-sim", "prometheus-operator", "seaweedfs"]
+	"limitador-operator", "llm-d-inference-sim", "prometheus-operator", "prometheus-config-reloader", \
+	"prometheus", "seaweedfs"]
 TYPING := .cache/typing/ansible_collections/llmops
 
 .PHONY: test

@@ -36,6 +36,8 @@ CONTROLLERS = [
     "limitador-operator",
     "llm-d-inference-sim",
     "prometheus-operator",
+    "prometheus-config-reloader",
+    "prometheus",
 ]
 
 

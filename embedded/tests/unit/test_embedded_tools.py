@@ -293,6 +293,10 @@ def test_programs_that_have_images() -> None:
         "authorino-operator": ("quay.io/kuadrant/authorino-operator:v0.26.0", "/manager"),
         "limitador-operator": ("quay.io/kuadrant/limitador-operator:v0.18.3", "/manager"),
         "prometheus-operator": ("quay.io/prometheus-operator/prometheus-operator:v0.92.1", "/bin/operator"),
+        "prometheus-config-reloader": (
+            "quay.io/prometheus-operator/prometheus-config-reloader:v0.92.1",
+            "/bin/prometheus-config-reloader",
+        ),
     }
 
 

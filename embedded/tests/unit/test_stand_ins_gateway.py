@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway import (
     endpoints,
     envoy,
     kuadrant,
     routes,
+    telemetry,
 )
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.seal import envoy_filter
 from tests.support import gateway_objects as objects
@@ -291,6 +293,42 @@ def test_each_file_of_routes_has_the_one_configuration_that_a_listener_follows()
         source = manager["rds"]["config_source"]["path_config_source"]["path"]
         (routes,) = found[Path(source).name]["resources"]
         assert routes["name"] == manager["rds"]["route_config_name"]
+
+
+def logged(**fields: Any) -> bytes:
+    """A line that Envoy writes for a request; the fields are those of the log's format."""
+    (log,) = made(objects.route("x", objects.rule("/qwen"))).listeners[0]["filter_chains"][0]["filters"][0][
+        "typed_config"
+    ]["access_log"]
+    known = log["typed_config"]["log_format"]["json_format"]
+    assert not set(fields) - set(known)
+    return json.dumps({"kind": known["kind"], **fields}).encode() + b"\n"
+
+
+@pytest.mark.parametrize("cluster", ["llm/model:80", "outbound|80||model.llm.svc.cluster.local"])
+def test_requests_are_counted_under_istios_names(cluster: str) -> None:
+    counts = telemetry.Telemetry("llm", "gate-istio")
+    for code, milliseconds, leads_to in ((200, 12, cluster), (200, 700, cluster), (404, 1, None)):
+        line = logged(response_code=code, response_flags=None, milliseconds=milliseconds, cluster=leads_to)
+        assert counts.count(line)
+    samples = {
+        (sample.name, sample.labels["response_code"], sample.labels.get("le")): sample
+        for family in text_string_to_metric_families(counts.text().decode())
+        for sample in family.samples
+    }
+    served = samples["istio_requests_total", "200", None]
+    assert (served.value, samples["istio_requests_total", "404", None].value) == (2, 1)
+    assert served.labels["destination_service"] == "model.llm.svc.cluster.local"
+    assert served.labels["source_workload"] == "gate-istio"
+    assert samples["istio_requests_total", "404", None].labels["destination_service"] == "unknown"
+    histogram = "istio_request_duration_milliseconds"
+    assert [samples[f"{histogram}_bucket", "200", le].value for le in ("10.0", "25.0", "+Inf")] == [0, 1, 2]
+    assert samples[f"{histogram}_sum", "200", None].value == 712
+
+
+@pytest.mark.parametrize("line", [b"", b"something else\n", b"[1]\n", b'{"kind": "other"}\n'])
+def test_other_lines_are_no_requests(line: bytes) -> None:
+    assert not telemetry.Telemetry("llm", "gate-istio").count(line)
 
 
 def test_hosts_are_compared_byte_by_byte_as_kuadrants_filter_does() -> None:

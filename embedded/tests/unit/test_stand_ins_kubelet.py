@@ -95,6 +95,13 @@ class TestImageMap:
         )
         assert kept == ["--leader-elect-id=x"]
 
+    @pytest.mark.parametrize(
+        ("own", "made"),
+        [([], ["--every=5s"]), (["--every=0"], ["--every=0"]), (["-x"], ["-x", "--every=5s"])],
+    )
+    def test_adds_a_default_where_there_is_no_such_option(self, own: list[str], made: list[str]) -> None:
+        assert entry(default_args=["--every=5s"]).arguments(own) == made
+
     def test_file_is_read_again_when_it_changes(self, tmp_path: Path) -> None:
         path = tmp_path / "images.yaml"
         path.write_text("images: [{image: 'a:.*'}]", encoding="utf-8")
@@ -236,6 +243,11 @@ class TestVolumes:
             volumes.mount(root, [("/tmp/certs", tmp_path / "inner"), ("/tmp", tmp_path / "outer")])
         assert (root / "tmp" / "certs" / "x").read_text(encoding="utf-8") == "1"
 
+    def test_a_sub_path_is_made_unless_it_is_there(self, tmp_path: Path) -> None:
+        (tmp_path / "web.yaml").write_text("{}", encoding="utf-8")
+        assert volumes.inside(tmp_path, "web.yaml").is_file()
+        assert volumes.inside(tmp_path, "data/db").is_dir()
+
     def test_only_the_api_servers_token_makes_a_kubeconfig(self) -> None:
         other = {"projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "istio-ca"}}]}}
         own = {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
@@ -256,8 +268,9 @@ class TestPorts:
 
 
 class Backend:
-    def __init__(self, ready: bool) -> None:
+    def __init__(self, ready: bool, address: str = "198.18.0.7") -> None:
         self.ready = ready
+        self.address = address
         self.stopping = False
         self.ports = ports.PodPorts(POD, ports.LocalPorts())
         self.port = self.ports.allocate("http")
@@ -317,16 +330,26 @@ class TestEgress:
             (b"CONNECT 127.0.0.1:22 HTTP/1.1", "403 Forbidden"),
             (b"CONNECT 192.0.2.1:443 HTTP/1.1", "403 Forbidden"),
             (b"CONNECT 127.100.16.5:80 HTTP/1.1", "403 Forbidden"),
+            (b"CONNECT 198.18.0.7:8000 HTTP/1.1", "200 OK"),
+            (b"CONNECT 198.18.0.7:9000 HTTP/1.1", "403 Forbidden"),
+            (b"CONNECT 198.18.0.8:8000 HTTP/1.1", "403 Forbidden"),
             (b"GET / HTTP/1.1", "400 Bad Request"),
             (b"", "400 Bad Request"),
         ],
     )
-    def test_connects_to_services_and_the_kubelet_only(self, head: bytes, status: str, tmp_path: Path) -> None:
+    def test_connects_to_pods_services_and_the_kubelet_only(self, head: bytes, status: str, tmp_path: Path) -> None:
         routes = TestRouting().routes(Backend(True))
         proxy = relay.EgressProxy(tmp_path / "s", routes, ("127.0.0.1", 10250))
         decided, destination = proxy.decide(head + b"\r\n\r\n")
         assert decided == status
         assert (destination is not None) == (status == "200 OK")
+
+    def test_connects_to_the_pod_with_the_address_ready_or_not(self, tmp_path: Path) -> None:
+        one, other = Backend(False), Backend(True, "198.18.0.8")
+        proxy = relay.EgressProxy(tmp_path / "s", TestRouting().routes(one, other), ("127.0.0.1", 1))
+        for backend in (one, other):
+            head = f"CONNECT {backend.address}:8000 HTTP/1.1\r\n\r\n".encode()
+            assert proxy.decide(head) == ("200 OK", ("127.0.0.1", backend.port))
 
     def test_says_that_nobody_is_ready(self, tmp_path: Path) -> None:
         proxy = relay.EgressProxy(tmp_path / "s", TestRouting().routes(), ("127.0.0.1", 1))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
 
@@ -27,6 +28,7 @@ from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.
     rls,
     storage,
 )
+from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.limitador.metrics import LimitMetrics
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.vllm.__main__ import simulator_arguments
 from tests.support import gateway_objects as objects
 
@@ -140,6 +142,41 @@ def test_tokens_are_checked_before_and_counted_after(service: server.Service) ->
     assert refused(service, "ratelimit-check", facts(check), facts(check)) == [False, False]
     assert refused(service, "ratelimit-report", report) == [False]
     assert refused(service, "ratelimit-check", facts(check)) == [True]
+
+
+def counted(service: server.Service) -> dict[str, float]:
+    """The metrics by name and labels, as Prometheus reads them."""
+    families = text_string_to_metric_families(service.metrics.text().decode())
+    return {
+        f"{sample.name}{sorted(sample.labels.items()) or ''}": sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_what_was_decided_is_counted_as_limitador_counts_it(service: server.Service) -> None:
+    ann, check = facts(objects.limit_action()), facts(objects.limit_action(kind="ratelimit-check", hits="0"))
+    report = facts(objects.limit_action(hits=TOKENS), **{actions.RESPONSE_BODY: '{"/usage/total_tokens": 40}'})
+    refused(service, "ratelimit", ann)
+    refused(service, "ratelimit-check", check)
+    refused(service, "ratelimit-report", report)
+    refused(service, "ratelimit", ann)
+    label = [("limitador_namespace", "llm/model")]
+    assert counted(service) == {
+        # A report is no call, and a check no hit.
+        f"authorized_calls{label}": 2,
+        f"authorized_hits{label}": 41,
+        f"limited_calls{label}": 1,
+        "limitador_up": 1,
+        "datastore_partitioned": 0,
+    }
+
+
+def test_a_limit_that_refuses_is_named_where_that_is_asked_for(service: server.Service) -> None:
+    service.metrics = LimitMetrics(limit_names=True)
+    refused(service, "ratelimit", *[facts(objects.limit_action())] * 3)
+    labels = [("limit_name", "per-user"), ("limitador_namespace", "llm/model")]
+    assert counted(service)[f"limited_calls{labels}"] == 1
 
 
 def test_a_limit_for_another_condition_or_namespace_does_not_apply(service: server.Service) -> None:

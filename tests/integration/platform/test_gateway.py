@@ -22,9 +22,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway import envoy
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway.kuadrant import read
+from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway.telemetry import Telemetry
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, Trust
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.entry_checks import FORMS, REFUSED, Form
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.seal import PROBE_PATH, envoy_filter
@@ -71,7 +73,8 @@ class Chain:
         self._run(sys.executable, "-m", "stand_ins.limitador", *rls, str(self.directory / "limits.yaml"))
         binary = Path(sys.executable).with_name("envoy")
         options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error", *DRAIN)
-        self._run(str(binary), "--config-path", str(self.directory / "envoy.json"), *options)
+        flush = ("--file-flush-interval-msec", "100")
+        self._run(str(binary), "--config-path", str(self.directory / "envoy.json"), *options, *flush)
 
     def configure(self, *actions: objects.Json, limits: str = "deny", more: Sequence[objects.Json] = ()) -> None:
         """Replace Envoy's files while it runs. Authentication is Authorino's, which is not here: it is left out.
@@ -114,7 +117,8 @@ class Chain:
 
     def _run(self, *command: str) -> None:
         environment = {"PYTHONPATH": str(STAND_INS), "PATH": "/usr/bin:/bin", "TMPDIR": str(self.directory)}
-        self._processes.append(subprocess.Popen(command, env=environment, cwd=self.directory))
+        with (self.directory / "output").open("ab") as output:
+            self._processes.append(subprocess.Popen(command, env=environment, cwd=self.directory, stdout=output))
 
     def end(self, number: int) -> None:
         self._processes[number].kill()
@@ -157,6 +161,30 @@ def test_streams_are_passed_on_as_they_come(chain: Chain) -> None:
     assert len(times) >= 10
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert len([gap for gap in gaps if gap > PACE / 2000]) >= 8, gaps
+
+
+def test_each_request_is_logged_so_that_it_counts_under_istios_names(chain: Chain) -> None:
+    log = chain.directory / "output"
+    # Until the requests of other tests are written.
+    time.sleep(0.5)
+    begin = log.stat().st_size
+    assert chain.client.status("/m/v1/chat/completions", chat("m", 8)) == 200
+    assert chain.client.status("/nobody/has/this") == 404
+
+    def counted() -> dict[tuple[str, str], float]:
+        telemetry = Telemetry("llm", "gate-istio")
+        for line in log.read_bytes()[begin:].splitlines():
+            telemetry.count(line)
+        samples = [s for family in text_string_to_metric_families(telemetry.text().decode()) for s in family.samples]
+        chosen = [s for s in samples if s.name in {"istio_requests_total", "istio_request_duration_milliseconds_sum"}]
+        return {(s.name, f"{s.labels['response_code']} {s.labels['destination_service']}"): s.value for s in chosen}
+
+    served, missing = "200 model.llm.svc.cluster.local", "404 unknown"
+    assert until(lambda: len(counted()), 4, 10) == 4
+    found = counted()
+    assert (found["istio_requests_total", served], found["istio_requests_total", missing]) == (1, 1)
+    assert found["istio_request_duration_milliseconds_sum", served] >= PACE
+    assert found["istio_request_duration_milliseconds_sum", missing] < PACE
 
 
 def test_a_new_limit_is_in_force_at_once_and_counts_by_its_own_condition(chain: Chain) -> None:

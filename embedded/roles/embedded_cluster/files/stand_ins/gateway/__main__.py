@@ -17,11 +17,13 @@ from ..api import Api, Kubeconfig, KubeconfigError
 from ..watching import stop_on_signals, wait_for_server, watch_forever
 from .envoy import bootstrap
 from .follow import Gateway
+from .telemetry import Telemetry, serve
 
 LOG = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5.0
 _GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
+_WORKLOAD_LABEL = "service.istio.io/canonical-name"
 
 
 def arguments() -> argparse.Namespace:
@@ -32,7 +34,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--pod", required=True, help="its label names the Gateway")
     parser.add_argument("--admin-port", type=int, required=True, help="of Envoy's administration, on loopback")
-    parser.add_argument("--status-port", type=int, required=True, help="of readiness and metrics, on loopback")
+    parser.add_argument("--status-port", type=int, required=True, help="of readiness, on loopback")
+    parser.add_argument("--metrics-port", type=int, required=True, help="of the metrics, on loopback")
     parser.add_argument(
         "--port", action="append", default=[], help="PORT=LOCAL: a port of the Gateway, where it is here"
     )
@@ -55,7 +58,10 @@ async def run(options: argparse.Namespace) -> int:
         content = bootstrap(directory, options.admin_port, options.status_port)
         (directory / "envoy.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
         envoy = await _start(options.envoy, directory)
+        telemetry = Telemetry(options.namespace, pod["metadata"]["labels"].get(_WORKLOAD_LABEL, options.pod))
+        metrics = await serve(telemetry, options.metrics_port, options.admin_port)
         tasks = [
+            asyncio.create_task(telemetry.follow(_output(envoy))),
             asyncio.create_task(watch_forever(api, gateway.watches(), stop)),
             asyncio.create_task(gateway.follow(stop)),
             asyncio.create_task(gateway.load_again(api, stop)),
@@ -65,6 +71,7 @@ async def run(options: argparse.Namespace) -> int:
         finally:
             stop.set()
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            await metrics.cleanup()
 
 
 async def _start(binary: str, directory: Path) -> asyncio.subprocess.Process:
@@ -83,11 +90,20 @@ async def _start(binary: str, directory: Path) -> asyncio.subprocess.Process:
         "immediate",
         "--log-level",
         "warning",
+        # What is logged is counted for the metrics.
+        "--file-flush-interval-msec",
+        "500",
         # Notes about features that are still in the making: they are used on purpose.
         "--component-log-level",
         "misc:error",
         stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
     )
+
+
+def _output(envoy: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    assert envoy.stdout is not None  # noqa: S101  # it is a pipe
+    return envoy.stdout
 
 
 async def _until_either(envoy: asyncio.subprocess.Process, stop: asyncio.Event) -> int:

@@ -17,6 +17,7 @@ from .kuadrant import WASM, Address, Kuadrant
 from .patches import BLACKHOLE, Patch, http_filters, ordered, virtual_host
 from .policies import default_policies, stand_in_filters, typed
 from .routes import Hosts, attached, virtual_hosts
+from .telemetry import access_log
 
 Json = dict[str, Any]
 
@@ -183,6 +184,7 @@ def _connection_manager(routes: str, filters: Sequence[Json], directory: Path) -
         "stat_prefix": routes,
         "rds": {"route_config_name": routes, "config_source": source},
         "http_filters": list(filters),
+        "access_log": [access_log()],
         "use_remote_address": True,
         "early_header_mutation_extensions": [_no_false_path()],
         "normalize_path": True,
@@ -228,7 +230,7 @@ def _assignment(name: str, ports: Iterable[int]) -> Json:
 
 
 def bootstrap(directory: Path, admin: int, status: int) -> Json:
-    """What Envoy starts with: an administration port, and the readiness and metrics that the Pod of a gateway has."""
+    """What Envoy starts with: an administration port, and the readiness that the Pod of a gateway has."""
 
     def followed(name: str) -> Json:
         return {"path_config_source": {"path": str(directory / name)}, "resource_api_version": "V3"}
@@ -261,8 +263,5 @@ def bootstrap(directory: Path, admin: int, status: int) -> Json:
 
 
 def _status_host() -> Json:
-    routes = [
-        {"match": {"path": "/healthz/ready"}, "route": {"cluster": "admin", "prefix_rewrite": "/ready"}},
-        {"match": {"path": "/stats/prometheus"}, "route": {"cluster": "admin"}},
-    ]
-    return {"name": "status", "domains": ["*"], "routes": routes}
+    ready = {"match": {"path": "/healthz/ready"}, "route": {"cluster": "admin", "prefix_rewrite": "/ready"}}
+    return {"name": "status", "domains": ["*"], "routes": [ready]}

@@ -30,10 +30,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kubeconfig", type=Path, required=True, help="with the rights of a cluster administrator")
     parser.add_argument("--images", type=Path, required=True, help="image map (YAML); read again when it changes")
     parser.add_argument("--state-dir", type=Path, required=True, help="directory for volumes, logs and process records")
-    parser.add_argument("--egress-socket", type=Path, required=True, help="for kube-apiserver's egress selector")
+    parser.add_argument("--egress-socket", type=Path, required=True, help="of the proxy to Pods and Services")
     parser.add_argument("--service-cidr", type=ipaddress.ip_network, required=True, help="ClusterIPs, on loopback")
     parser.add_argument("--kubelet-address", type=_address, required=True, help="host:port of KWOK's kubelet API")
-    parser.add_argument("--pod-cidr", default="198.18.0.0/16", help="range of Pod addresses, which nothing dials")
+    parser.add_argument("--pod-cidr", default="198.18.0.0/16", help="range of Pod addresses")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     return parser.parse_args()
 
@@ -58,6 +58,7 @@ async def run(options: argparse.Namespace) -> None:
             addresses=Addresses(options.pod_cidr),
             recorder=Recorder(api, "kubelet-stand-in"),
             records=ProcessRecords(state / "pids"),
+            pod_network=options.egress_socket.absolute(),
         )
         pods = Pods(node)
         server = urlsplit(api.kubeconfig.server)

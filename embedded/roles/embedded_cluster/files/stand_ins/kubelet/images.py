@@ -10,6 +10,7 @@ File format (YAML)::
         command: [/path/to/binary]         # replaces the container's command; without it the container's own is run
         args: ['--addr=127.0.0.1:{port:8080}']   # appended to the container's own arguments
         drop_args: ['--leader-elect']      # regular expressions of whole arguments of the container to leave out
+        default_args: ['--interval=5s']    # added where the container has no such option of its own
         env: {NAME: value}                 # added to the container's environment, overriding it
 
 The expressions are also used by KWOK (Go RE2) to leave these Pods alone, so they must keep to what both understand.
@@ -39,11 +40,18 @@ class ImageEntry:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     drop_args: tuple[re.Pattern[str], ...] = ()
+    default_args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
 
     def arguments(self, own: Sequence[str]) -> list[str]:
-        """The container's own arguments without the dropped ones."""
-        return [arg for arg in own if not any(pattern.fullmatch(arg) for pattern in self.drop_args)]
+        """The container's own arguments without the dropped ones, and the defaults of those that it lacks."""
+        options = {_option(arg) for arg in own}
+        kept = [arg for arg in own if not any(pattern.fullmatch(arg) for pattern in self.drop_args)]
+        return kept + [arg for arg in self.default_args if _option(arg) not in options]
+
+
+def _option(argument: str) -> str:
+    return argument.partition("=")[0]
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class ImageMap:
         return any(self.match(container.get("image", "")) for container in containers)
 
 
-_FIELDS = {"image", "command", "args", "drop_args", "env"}
+_FIELDS = {"image", "command", "args", "drop_args", "default_args", "env"}
 
 
 def parse_image_map(content: Any) -> ImageMap:
@@ -83,6 +91,7 @@ def _entry(number: int, item: Any) -> ImageEntry:
         command=tuple(str(word) for word in item.get("command") or ()),
         args=tuple(str(word) for word in item.get("args") or ()),
         drop_args=tuple(_pattern(f"{where}.drop_args", text) for text in item.get("drop_args") or ()),
+        default_args=tuple(str(word) for word in item.get("default_args") or ()),
         env={str(name): str(value) for name, value in (item.get("env") or {}).items()},
     )
 

@@ -21,7 +21,7 @@ from .processes import ProcessRecords
 
 
 class Addresses:
-    """Pod addresses that nothing ever dials.
+    """Pod addresses, which lead somewhere through the stand-in's proxy only (relay.py).
 
     EndpointSlices refuse loopback addresses, so they come from a range that is reserved for documentation and tests
     (RFC 2544: 198.18.0.0/15).
@@ -53,7 +53,10 @@ class Addresses:
 
 @dataclass
 class Node:
-    """The stand-in's own resources: API access, image map, state directory, ports and addresses."""
+    """The stand-in's own resources: API access, image map, state directory, ports and addresses.
+
+    ``pod_network``: the socket of the proxy that leads to Pods and Services.
+    """
 
     api: Api
     images: ImageMapFile
@@ -61,6 +64,7 @@ class Node:
     addresses: Addresses
     recorder: Recorder
     records: ProcessRecords
+    pod_network: Path
     ports: LocalPorts = field(default_factory=LocalPorts)
 
     @property

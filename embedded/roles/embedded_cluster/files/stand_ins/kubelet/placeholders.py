@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 # {root}: directory under which the container's volumes are mounted; {tmp}: its /tmp; {kubeconfig}: uses its token;
 # {node_kubeconfig}: has the rights of the kubelet stand-in, for what itself stands in for a part of the cluster;
-# {service_names}: hosts file with the Services (names.py).
+# {service_names}: hosts file with the Services (names.py); {pod_network}: socket of the proxy to Pods (relay.py).
 _PLACEHOLDER = re.compile(
-    r"\{(port:[A-Za-z0-9-]+|root|tmp|kubeconfig|node_kubeconfig|service_names|pod_name|namespace|pod_ip)\}"
+    r"\{(port:[A-Za-z0-9-]+|root|tmp|kubeconfig|node_kubeconfig|service_names|pod_network|pod_name|namespace|pod_ip)\}"
 )
 
 

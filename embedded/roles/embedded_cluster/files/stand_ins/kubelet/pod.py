@@ -257,7 +257,7 @@ class PodRunner:
 
     def _mount_source(self, item: Mapping[str, Any]) -> Path:
         directory = self._volume_directory(item["name"])
-        return directory / str(item["subPath"]) if item.get("subPath") else directory
+        return volumes.inside(directory, str(item["subPath"])) if item.get("subPath") else directory
 
     def _placeholders(self, root: Path) -> dict[str, str]:
         meta = self.pod["metadata"]
@@ -269,6 +269,7 @@ class PodRunner:
             "pod_ip": self.address,
             "node_kubeconfig": str(self._node.api.kubeconfig.path),
             "service_names": str(self._node.service_names),
+            "pod_network": str(self._node.pod_network),
         }
         token = self._token_file()
         if token is not None:

@@ -125,10 +125,12 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class EgressProxy:
-    """HTTP CONNECT on a unix socket, for kube-apiserver's EgressSelectorConfiguration (name cluster, HTTPConnect, uds).
+    """HTTP CONNECT on a unix socket: the network of the Pods, for what cannot be given their local ports instead.
 
-    Connects to Services' Pods that run here and to the one kubelet address, and refuses everything else with 403, so
-    that the API server never opens a connection that leaves this machine. 503 means: no ready Pod at present.
+    That are kube-apiserver, by its EgressSelectorConfiguration (name cluster, HTTPConnect, uds), and Prometheus, which
+    finds the addresses of Pods. Connects to Pods that run here, to Services in front of them and to the one kubelet
+    address, and refuses everything else with 403, so that no connection leaves this machine. 503 means: no ready Pod at
+    present.
     """
 
     def __init__(self, path: Path, routes: Routes, kubelet: tuple[str, int]) -> None:
@@ -173,8 +175,10 @@ class EgressProxy:
         address, port = host.strip("[]"), int(port_text)
         if (address, port) == self._kubelet:
             return "200 OK", self._kubelet
+        if pod := self._routes.pod_port(address, port):
+            return "200 OK", pod
         if not self._routes.knows(address, port):
-            LOG.warning("refused to connect kube-apiserver to %s:%s: not a Service of this cluster", address, port)
+            LOG.warning("refused to connect to %s:%s: neither a Pod nor a Service of this cluster", address, port)
             return "403 Forbidden", None
         destination = self._routes.pick(address, port)
         return ("200 OK", destination) if destination else ("503 Service Unavailable", None)

@@ -16,6 +16,7 @@ from .ports import PodPorts
 class Backend(Protocol):
     """A Pod as the routing sees it."""
 
+    address: str
     ports: PodPorts
     stopping: bool
 
@@ -114,6 +115,13 @@ class Routes:
         turn = self._turns.get(target.key, 0)
         self._turns[target.key] = turn + 1
         return "127.0.0.1", choices[turn % len(choices)]
+
+    def pod_port(self, address: str, port: int) -> tuple[str, int] | None:
+        """Where a container port of the Pod with this address is, ready or not; None when no such Pod runs here."""
+        for backend in self._backends:
+            if backend.address == address and (local := backend.ports.local(port)) is not None:
+                return "127.0.0.1", local
+        return None
 
     def _choices(self, target: Target) -> list[int]:
         selector = dict(target.selector)

@@ -157,6 +157,14 @@ def _link_names(directory: Path, names: set[str]) -> None:
             entry.unlink()
 
 
+def inside(directory: Path, sub_path: str) -> Path:
+    """What a subPath names in a volume: a directory that is made, unless it is there, as the kubelet does."""
+    place = directory / sub_path
+    if not place.exists():
+        place.mkdir(mode=0o700, parents=True)
+    return place
+
+
 def mount(root: Path, mounts: list[tuple[str, Path]]) -> None:
     """Makes each mount path a link under root, e.g. <root>/etc/tls -> the volume's directory.
 

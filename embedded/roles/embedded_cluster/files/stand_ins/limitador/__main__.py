@@ -19,8 +19,9 @@ from aiohttp import web
 
 from ..api import Api, Kubeconfig, KubeconfigError
 from . import rls
-from .actions import ExpressionError, question
-from .limits import Counters, LimitsFile
+from .actions import ExpressionError, Question, question
+from .limits import Counters, Limit, LimitsFile
+from .metrics import LimitMetrics
 from .storage import ServiceNames, SharedStorage, StorageUnavailableError
 
 LOG = logging.getLogger(__name__)
@@ -36,9 +37,12 @@ _REDIS = {"redis", "redis_cached"}
 class Service:
     """Answers Envoy. The domain of a request is the kind of the service that Kuadrant's filter would have asked."""
 
-    def __init__(self, limits: LimitsFile, counters: Counters | None = None) -> None:
+    def __init__(
+        self, limits: LimitsFile, counters: Counters | None = None, metrics: LimitMetrics | None = None
+    ) -> None:
         self._limits = limits
         self._counters = counters or Counters()
+        self.metrics = metrics or LimitMetrics()
 
     async def should_rate_limit(self, request: Any, context: Any) -> Any:
         for descriptor in request.descriptors:
@@ -49,6 +53,7 @@ class Service:
                 LOG.warning("not evaluated, so the failure mode decides: %s", error)
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             except StorageUnavailableError as error:
+                self.metrics.partitioned(True)
                 # In Limitador's words (limitador-server/src/envoy_rls/server.rs); the failure mode decides.
                 LOG.error("Error: %s", error)  # noqa: TRY400  # the message says it all
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "Service unavailable")
@@ -61,13 +66,25 @@ class Service:
         asked = question(facts)
         if asked is None:
             return False
+        refusing = await self._ask(kind, asked)
+        self.metrics.partitioned(False)
+        if refusing is not None:
+            self.metrics.limited(asked.namespace, refusing.name)
+            return True
+        if kind != "ratelimit-report":
+            self.metrics.authorized(asked.namespace)
+        if kind != "ratelimit-check":
+            self.metrics.hit(asked.namespace, asked.hits)
+        return False
+
+    async def _ask(self, kind: str, asked: Question) -> Limit | None:
         limits = self._limits.current
         if kind == "ratelimit-report":
             await self._counters.add(limits, asked.namespace, asked.entries, asked.hits)
-            return False
+            return None
         if kind == "ratelimit-check":
-            return await self._counters.check(limits, asked.namespace, asked.entries) is not None
-        return await self._counters.check_and_add(limits, asked.namespace, asked.entries, asked.hits) is not None
+            return await self._counters.check(limits, asked.namespace, asked.entries)
+        return await self._counters.check_and_add(limits, asked.namespace, asked.entries, asked.hits)
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -76,15 +93,16 @@ async def run(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limits = LimitsFile(options.limits)
     limits.refresh()
+    metrics = LimitMetrics(options.limit_name_in_labels)
     if options.storage not in _REDIS:
-        await _serve(options, Service(limits), limits, stop)
+        await _serve(options, Service(limits, metrics=metrics), limits, stop)
         return
     async with Api(Kubeconfig(options.kubeconfig)) as api:
         storage = SharedStorage(options.url, ServiceNames(api).resolve)
         # It ends where Redis is not there, and the kubelet starts it again, as Limitador.
         await storage.connect()
         try:
-            await _serve(options, Service(limits, Counters(storage)), limits, stop)
+            await _serve(options, Service(limits, Counters(storage), metrics), limits, stop)
         finally:
             await storage.close()
 
@@ -99,7 +117,7 @@ async def _serve(options: argparse.Namespace, service: Service, limits: LimitsFi
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(rls.SERVICE, {rls.METHOD: handler}),))
     server.add_insecure_port(f"127.0.0.1:{options.rls_port}")
     await server.start()
-    status = await _status_server(options.http_port)
+    status = await _status_server(options.http_port, service.metrics)
     try:
         while not stop.is_set():
             _refresh(limits)
@@ -124,12 +142,16 @@ async def _wait(stop: asyncio.Event) -> None:
         return
 
 
-async def _status_server(port: int) -> web.AppRunner:
+async def _status_server(port: int, counted: LimitMetrics) -> web.AppRunner:
     async def status(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=counted.text(), content_type="text/plain", charset="utf-8")
+
     application = web.Application()
     application.router.add_get("/status", status)
+    application.router.add_get("/metrics", metrics)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -140,10 +162,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="stand_ins.limitador", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, help="may read Services; for the address of Redis")
     parser.add_argument("--rls-port", type=int, required=True, help="of the rate limit service, on loopback")
-    parser.add_argument("--http-port", type=int, required=True, help="of /status, on loopback")
+    parser.add_argument("--http-port", type=int, required=True, help="of /status and /metrics, on loopback")
     parser.add_argument("limits", type=Path, help="limits file (YAML); read again when it changes")
     parser.add_argument("storage", nargs="?", default="memory", help="redis: counts there; all others: in memory")
     parser.add_argument("url", nargs="?", help=f"of Redis, else in ${_URL_VARIABLE}")
+    parser.add_argument("--limit-name-in-labels", action="store_true", help="the name of a limit that refused")
     for ignored in ("metric-labels-default", "batch-size", "flush-period", "max-cached", "response-timeout"):
         parser.add_argument(f"--{ignored}", help="ignored")
     options, _ignored = parser.parse_known_args()
