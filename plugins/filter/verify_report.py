@@ -41,6 +41,9 @@ options:
     description: Deployments and StatefulSets of the monitoring, which is shown when they are given.
     type: list
     elements: dict
+  targets:
+    description: What Prometheus said of its targets, an item of what M(llmops.maas.cluster_info) returns as C(answers).
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -83,11 +86,12 @@ def verify_report(
     report_dir: str = "",
     unchecked: Sequence[LeftOut] = (),
     workloads: Sequence[Mapping[str, Any]] | None = None,
+    targets: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     about = _verify_report.About(sections, url, host, report_dir, unchecked)
     return {
-        "lines": _verify_report.lines(results, about, workloads),
+        "lines": _verify_report.lines(results, about, workloads, targets),
         "failure": _verify_report.failure(results),
         "unchecked": list(map(in_words, unchecked)),
     }

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Returns what a preflight check needs to know, with a handful of requests.
   - That is the version of the API server, the caller and what they may not do, storage classes, GPUs, and API groups.
-  - With O(resources) it also reads objects, for a summary.
+  - With O(resources) it also reads objects, for a summary, and with O(services) it asks Services.
 extends_documentation_fragment:
   - llmops.maas._kube_auth
   - llmops.maas._attributes
@@ -63,6 +63,28 @@ options:
         description: Namespace to read. Empty means all of them.
         type: str
         default: ""
+  services:
+    description: Services to ask by HTTP, through the API server. What they answer must be JSON.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      namespace:
+        description: Namespace of the Service.
+        type: str
+        required: true
+      name:
+        description: Name of the Service.
+        type: str
+        required: true
+      port:
+        description: Port of the Service.
+        type: int
+        required: true
+      path:
+        description: Path with its query, such as V(/api/v1/targets?state=active).
+        type: str
+        required: true
 author:
   - llmops.maas contributors (@llmops)
 """
@@ -130,6 +152,18 @@ resources:
   type: list
   elements: list
   returned: success
+answers:
+  description: What each of O(services) answered, in the same order.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    answer:
+      description: The JSON; none if there is an error.
+      type: raw
+    error:
+      description: Why there is no answer, else empty. The module does not fail for it.
+      type: str
 """
 
 import re
@@ -142,6 +176,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.objects import w
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _AUTHORIZATION = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_SERVICE_SECONDS = 10.0
 _AUTHENTICATION = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
@@ -172,6 +207,15 @@ def read(kube: Kube, api_version: str, kind: str, namespace: str) -> list[dict[s
         return []
     items = kube.request("GET", resource.path(namespace or None)).get("items") or []
     return [without_managed_fields(item) for item in items]
+
+
+def ask(kube: Kube, namespace: str, name: str, port: int, path: str) -> dict[str, Any]:
+    """What a Service answers, or why it does not."""
+    address = f"/api/v1/namespaces/{namespace}/services/http:{name}:{port}/proxy{path}"
+    try:
+        return {"answer": kube.request("GET", address, timeout=_SERVICE_SECONDS), "error": ""}
+    except KubeError as error:
+        return {"answer": None, "error": str(error)}
 
 
 def plain_version(git_version: str) -> str:
@@ -244,12 +288,21 @@ def main() -> None:
         "kind": {"type": "str", "required": True},
         "namespace": {"type": "str", "default": ""},
     }
+    service: dict[str, dict[str, Any]] = {
+        name: {"type": "str", "required": True} for name in ("namespace", "name", "path")
+    }
     module = GuardedModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "permissions": {"type": "list", "elements": "dict", "default": [], "options": permission},
             "gpu_resource": {"type": "str", "default": "nvidia.com/gpu"},
             "resources": {"type": "list", "elements": "dict", "default": [], "options": resource},
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {**service, "port": {"type": "int", "required": True}},
+            },
         },
         supports_check_mode=True,
     )
@@ -257,7 +310,8 @@ def main() -> None:
         kube = Kube.connect(module.params)
         found = collect(kube, module.params["permissions"], module.params["gpu_resource"])
         objects = [read(kube, **entry) for entry in module.params["resources"]]
-        module.exit_json(changed=False, **found, resources=objects)
+        answers = [ask(kube, **entry) for entry in module.params["services"]]
+        module.exit_json(changed=False, **found, resources=objects, answers=answers)
     except KubeError as error:
         module.fail_json(msg=str(error))
 

@@ -24,7 +24,11 @@ import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
 
+from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import cache_home
+from ansible_collections.llmops.maas.plugins.modules.cluster_info import ask
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import laid_out
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.monitoring import monitoring
 from tests.support.api_server import find_binary
 from tests.support.stand_in_cluster import FILES, StandInCluster, condition, render, until
 
@@ -188,6 +192,15 @@ def test_it_runs_by_the_arguments_of_its_statefulset(prometheus: StandInCluster)
     assert flags["web.listen-address"].startswith("127.0.0.1:")
     # The reloader has put the Pod's name in, which the operator leaves to it.
     assert "prometheus_replica: prometheus-maas-0" in asked(prometheus, "status/config")["yaml"]
+
+
+def test_a_look_at_the_monitoring_asks_it_through_the_api_server(prometheus: StandInCluster) -> None:
+    kube = Kube.connect({"kubeconfig": str(prometheus.kubeconfig)})
+    asked = ask(kube, MONITORING, "prometheus", 9090, "/api/v1/targets?state=active")
+    assert laid_out(monitoring([], asked))[1] == "SCRAPE TARGETS: 1 of 1 up"
+    absent = ask(kube, MONITORING, "nobody", 9090, "/api/v1/targets")
+    assert absent["answer"] is None
+    assert 'services "nobody" not found' in absent["error"]
 
 
 def test_a_model_is_down_while_it_is_stopped_and_gone_with_its_pod(prometheus: StandInCluster) -> None:

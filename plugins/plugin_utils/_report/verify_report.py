@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import in_words
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import Cell, Part, Style, table, text
+from ansible_collections.llmops.maas.plugins.plugin_utils._report.monitoring import monitoring
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.plan import LeftOut
 
 Result = Mapping[str, Any]
@@ -37,17 +38,23 @@ class About:
     unchecked: Sequence[LeftOut] = ()
 
 
-def lines(results: Sequence[Result], about: About, workloads: Sequence[Mapping[str, Any]] | None = None) -> list[Part]:
+def lines(
+    results: Sequence[Result],
+    about: About,
+    workloads: Sequence[Mapping[str, Any]] | None = None,
+    targets: Mapping[str, Any] | None = None,
+) -> list[Part]:
     """The report.
 
     :param results: items with ``section``, ``name``, ``passed``, ``got``, ``expected`` and ``reason``.
     :param workloads: Deployments and StatefulSets of the monitoring; None to leave them out.
+    :param targets: what Prometheus said of its targets, as the module ``cluster_info`` returns it.
     """
     parts: list[Part] = [text(f"Gateway {about.url}, host {about.host}")]
     for section in dict.fromkeys([*about.sections, *(str(result["section"]) for result in results)]):
         parts += _section(section, [result for result in results if result["section"] == section])
     if workloads is not None:
-        parts += _monitoring(workloads)
+        parts += monitoring(workloads, targets)
     parts.append(_total(results, about.report_dir))
     return parts + [_left_out(thing) for thing in about.unchecked]
 
@@ -76,19 +83,6 @@ def _section(name: str, results: Sequence[Result]) -> list[Part]:
 def _row(result: Result) -> list[Cell]:
     status = text("ok", "ok") if result["passed"] else text("FAIL", "failed")
     return [status, *(str(result[field] or "") for field in ("got", "expected", "name", "reason"))]
-
-
-def _monitoring(workloads: Sequence[Mapping[str, Any]]) -> list[Part]:
-    rows = [_workload(item) for item in workloads]
-    return [text("MONITORING" if rows else "MONITORING: not deployed", "heading"), table(rows, indent=2)]
-
-
-def _workload(item: Mapping[str, Any]) -> list[Cell]:
-    ready = int((item.get("status") or {}).get("readyReplicas") or 0)
-    # The API server fills in 1 where nothing is said.
-    wanted = int(item["spec"].get("replicas", 1))
-    state = text("ok", "ok") if ready >= wanted else text("not ready", "warning")
-    return [state, f"{ready} of {wanted}", f"{item['metadata']['namespace']}/{item['metadata']['name']}"]
 
 
 def _total(results: Sequence[Result], report_dir: str) -> Part:

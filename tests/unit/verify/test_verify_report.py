@@ -120,6 +120,33 @@ def test_monitoring_is_shown_when_it_is_asked_for() -> None:
     assert "MONITORING: not deployed" in laid_out(lines([], About([], "u", "h"), []))
 
 
+def with_targets(*active: dict[str, Any], error: str = "") -> list[str]:
+    """What is shown of the monitoring when Prometheus says this of its targets."""
+    asked = {"answer": None if error else {"data": {"activeTargets": list(active)}}, "error": error}
+    return laid_out(lines([], About([], "u", "h"), [], asked))[2:-1]
+
+
+def scraped(health: str, error: str = "", **labels: str) -> dict[str, Any]:
+    url = "http://10.0.0.7:8080/metrics"
+    return {"health": health, "lastError": error, "labels": {"namespace": "llm", **labels}, "scrapeUrl": url}
+
+
+def test_targets_that_are_down_are_named_with_the_reason() -> None:
+    up, down = scraped("up", pod="qwen-1"), scraped("down", "connection refused", pod="granite-1", service="granite")
+    assert with_targets(up, up) == ["SCRAPE TARGETS: 2 of 2 up"]
+    assert with_targets(up, scraped("unknown", service="nomic"), down) == [
+        "SCRAPE TARGETS: 1 of 3 up",
+        "  down           llm/granite-1 http://10.0.0.7:8080/metrics  connection refused",
+        "  not asked yet  llm/nomic http://10.0.0.7:8080/metrics",
+    ]
+
+
+def test_a_prometheus_that_does_not_answer_is_no_sound_one() -> None:
+    assert with_targets(error="no endpoints available") == [
+        "SCRAPE TARGETS: unknown, because Prometheus was not reached: no endpoints available"
+    ]
+
+
 @pytest.fixture
 def verification(tmp_path: Path) -> Path:
     """The last part of the role, with results as the parts before leave them."""
