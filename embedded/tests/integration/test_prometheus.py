@@ -7,35 +7,22 @@ the real config reloader: what it scrapes, by which addresses and with which cre
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
-import yaml
-from ansible.plugins.filter.core import FilterModule
 
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import Kube
-from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import cache_home
 from ansible_collections.llmops.maas.plugins.modules.cluster_info import ask
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.layout import laid_out
 from ansible_collections.llmops.maas.plugins.plugin_utils._report.monitoring import monitoring
-from tests.support.api_server import find_binary
-from tests.support.stand_in_cluster import FILES, StandInCluster, condition, render, until
+from tests.support.monitored_cluster import MODELS, MONITORING, address, monitored, ready_pod
+from tests.support.monitoring import Prometheus
+from tests.support.stand_in_cluster import StandInCluster, until
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-VERSIONS = yaml.safe_load((CHECKOUT / "roles/maas/defaults/main/versions.yml").read_text())
-MODELS, MONITORING = "llm", "llm-observability"
-TOOLS = ("prometheus", "prometheus-config-reloader", "prometheus-operator")
 # Answers with a metric; with a token in its environment only to who has it.
 SERVER = """
 import os, sys
@@ -51,83 +38,15 @@ class Metrics(BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Metrics).serve_forever()
 """
-# What the role of the monitoring is given.
-VALUES: dict[str, Any] = {
-    "maas_part_of": "maas",
-    "maas_namespaces": {"kuadrant": "kuadrant-system", "istio": "istio-system"},
-    "maas_platform": {
-        "namespace": MODELS,
-        "observability_namespace": MONITORING,
-        "images": VERSIONS["maas_images"],
-        "prometheus_version": VERSIONS["maas_images"]["prometheus"].rpartition(":v")[2],
-        "prometheus_retention": "15d",
-        "prometheus_storage": "5Gi",
-        "storage_class": "",
-    },
-    "observability_prometheus_replicas": 1,
-    "observability_scrape_interval": "1s",
-}
-
-
-def product(template: str) -> str:
-    """A template of the product's own role."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(CHECKOUT / "roles" / "observability" / "templates"),
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-    )
-    made.filters.update(FilterModule().filters())
-    return made.get_template(template).render(**VALUES)
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[StandInCluster]:
-    platform = yaml.safe_load(
-        render(
-            "images.yaml.j2",
-            __embedded_cluster_tools={name: find_binary(name) for name in TOOLS},
-            __embedded_cluster_python=sys.executable,
-            __embedded_cluster_pythons={},
-            __embedded_cluster_stand_ins_dir=str(FILES),
-            embedded_cluster_downloads=False,
-            embedded_cluster_keycloak="",
-        )
-    )
-    directory = Path(tempfile.mkdtemp(prefix="maas-"))
-    server = {"image": "metrics:.*", "command": [sys.executable, "-c", SERVER, "{port:8080}"]}
-    made = StandInCluster(directory, [server, *platform["images"]])
-    try:
-        made.start()
-        volumes = {
-            "embedded_cluster_storage_class": "standard",
-            "embedded_cluster_volumes": [{"name": "one", "size": "5Gi"}],
-            "__embedded_cluster_up": {"kubeconfig": str(directory / "kubeconfig")},
-        }
-        made.apply_text(render("storage.yaml.j2", **volumes))
-        bundle = f"prometheus-operator-v{VERSIONS['maas_versions']['prometheus_operator']}-bundle.yaml"
-        # Its last object needs the kinds that it defines.
-        until(lambda: applied(made, cache_home() / "mirror" / bundle), "the operator is installed", 60)
-        made.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in (MODELS, MONITORING)))
-        made.apply_text(product("prometheus.yaml.j2"))
-        made.apply_text(product("monitors.yaml.j2"))
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def applied(cluster: StandInCluster, file: Path) -> bool:
-    return cluster.kubectl("apply", "--server-side", "-f", str(file), check=False).returncode == 0
-
-
-@pytest.fixture(scope="module")
-def prometheus(cluster: StandInCluster) -> StandInCluster:
-    """With a Prometheus that is ready, and a model that it scrapes."""
-    cluster.apply(*model("first"))
-    until(lambda: ready_pod(cluster), "Prometheus is ready", 120)
-    until(lambda: healths(cluster).get("first") == "up", "the model is scraped", 90)
-    return cluster
+def prometheus() -> Iterator[StandInCluster]:
+    """With a model that is scraped."""
+    with monitored({"image": "metrics:.*", "command": [sys.executable, "-c", SERVER, "{port:8080}"]}) as cluster:
+        cluster.apply(*model("first"))
+        until(lambda: healths(cluster).get("first") == "up", "the model is scraped", 90)
+        yield cluster
 
 
 def model(name: str, **environment: str) -> list[dict[str, Any]]:
@@ -145,19 +64,8 @@ def model(name: str, **environment: str) -> list[dict[str, Any]]:
     return [pod, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}]
 
 
-def ready_pod(cluster: StandInCluster) -> dict[str, Any] | None:
-    """Prometheus' Pod, once it is ready and alone."""
-    pods = cluster.pods("app.kubernetes.io/name=prometheus", MONITORING)
-    whole = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp") and condition(pod, "Ready") == "True"]
-    return whole[0] if len(pods) == 1 and whole else None
-
-
 def asked(cluster: StandInCluster, path: str, **parameters: str) -> Any:
-    """What Prometheus answers on the address of its Service."""
-    service = cluster.get("service", "prometheus", "-n", MONITORING) or {}
-    url = f"http://{service['spec']['clusterIP']}:9090/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)["data"]
+    return Prometheus(address(cluster)).ask(path, **parameters)
 
 
 def targets(cluster: StandInCluster) -> dict[str, dict[str, Any]]:
