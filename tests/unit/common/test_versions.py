@@ -44,6 +44,12 @@ def test_istio_is_built_from_the_commit_of_its_release() -> None:
     assert required("istio", "istio.io/istio").endswith("-455f269485ea")
 
 
+def test_prometheus_is_built_as_the_version_of_its_image() -> None:
+    # As a Go module v3.5.5 is v0.305.5, because its path does not end in /v3.
+    major, minor, patch = VERSIONS["maas_images"]["prometheus"].rpartition(":v")[2].split(".")
+    assert required("prometheus", "github.com/prometheus/prometheus") == f"v0.{int(major) * 100 + int(minor)}.{patch}"
+
+
 @pytest.mark.parametrize("pinned", [*PINNED.values(), *VERSIONS["maas_images"].values()])
 def test_the_page_on_versions_lists_every_pin(pinned: str) -> None:
     assert f"| `{pinned.rpartition(':')[2]}` |" in PAGE
