@@ -45,12 +45,12 @@ class Prometheus:
             return json.load(answer)["data"]
 
     def targets(self) -> dict[str, str]:
-        """Health by job and place, such as ``models llm/qwen3-predictor``: ``up``, or the last error."""
+        """Health by job and place, such as ``models llm/qwen3-predictor 0``: ``up``, or the last error."""
         found = {}
         for target in self.ask("targets", state="active")["activeTargets"]:
             labels = target["labels"]
             _kind, _namespace, job, endpoint = target["scrapePool"].split("/")
-            name = f"{job} {labels['namespace']}/{labels.get('service') or labels['pod'].rpartition('-')[0]} {endpoint}"
+            name = f"{job} {labels['namespace']}/{labels.get('service') or labels['pod'].rsplit('-', 2)[0]} {endpoint}"
             assert name not in found, f"{name} is scraped twice"
             found[name] = "up" if target["health"] == "up" else f"{target['health']}: {target['lastError']}"
         return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -32,20 +34,25 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.controllers impo
     Controller,
 )
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.seal import MODELS_HEADER
+from tests.support.api_server import free_ports
 from tests.support.deployment import CHECKOUT, Deployment, Run, authorino_status, conditions, platform
 from tests.support.gateway_client import chat, gateway, newcomer, until
+from tests.support.monitoring import Prometheus, dashboards, queries
 from tests.support.network import Network, webhook_services
 
 MODELS = ["granite-8b-code-instruct-128k", "mistral-7b-instruct", "nomic-embed-text-v1-5", "qwen3-0-6b-instruct"]
 SEED_KEYS = ["admin-key-12345", "dev-key-67890", "user-key-abcdef", "readonly-key-999"]
 CATALOGUE = yaml.safe_load((CHECKOUT / "inventories/embedded/group_vars/all/models.yml").read_text())["maas_models"]
 
+# Quicker than the default, so that nobody waits for it.
+SCRAPE_SECONDS = 2
+
 UNCHECKED = "Not checked (check mode): "
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Deployment]:
-    yield from platform()
+    yield from platform(observability_scrape_interval=f"{SCRAPE_SECONDS}s")
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +296,58 @@ def test_each_user_has_the_requests_per_minute_of_the_table(
         assert [status for status, _text in found] == [200] * allowed + [429] * 2
         assert found[-1][1] == "Too Many Requests\n"
     assert newcomer(deployed, "user").status(path, body) == 200
+
+
+def traffic(cluster: Deployment) -> None:
+    """Something of all that the dashboards show: answers of each model, refusals, and requests over a limit."""
+    client = newcomer(cluster, "user")
+    for model in ("qwen", "granite", "mistral"):
+        for body in (chat(model), {**chat(model), "stream": True}):
+            assert client.status(f"/{model}/v1/chat/completions", body) == 200
+    assert client.status("/nomic/v1/embeddings", {"model": "nomic-embed", "input": "one"}) == 200
+    assert gateway(cluster, "wrong").status("/qwen/v1/models") == 401
+    assert until(lambda: client.status("/mistral/v1/models"), 429) == 429
+
+
+def test_prometheus_finds_every_target_up(deployed: Deployment) -> None:
+    prometheus = Prometheus.of(deployed)
+    wanted = {f"models llm/{model}-predictor 0" for model in MODELS}
+    wanted |= {"limitador kuadrant-system/limitador-limitador 0", "istiod istio-system/istiod 0"}
+    wanted |= {f"authorino kuadrant-system/authorino-controller-metrics {endpoint}" for endpoint in (0, 1)}
+    wanted |= {"gateway llm/kuadrant-gateway-istio 0"}
+    expected = dict.fromkeys(wanted, "up")
+    assert until(prometheus.targets, expected, 90) == expected
+
+
+def test_every_panel_of_the_dashboards_has_data_after_some_traffic(deployed: Deployment) -> None:
+    prometheus = Prometheus.of(deployed)
+    asked = [query for board in dashboards(deployed) for query in queries(board, SCRAPE_SECONDS)]
+    assert len(asked) > 10
+    began = time.monotonic()
+    traffic(deployed)
+
+    def without_data() -> list[str]:
+        seconds = int(time.monotonic() - began) + 1
+        empty = [query for query in asked if not prometheus.has_data(query, seconds, SCRAPE_SECONDS)]
+        if empty:
+            traffic(deployed)
+        return [f"{query.panel}: {query.expression}" for query in empty]
+
+    assert until(without_data, [], 60) == []
+
+
+def test_a_forwarded_port_leads_to_prometheus(deployed: Deployment) -> None:
+    names = ("prometheus", "gateway", "grafana", "minio")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    started = deployed.playbook("playbooks/port_forward.yml", state="start", maas_local_ports=ports)
+    try:
+        assert started.code == 0, started.output
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{ports['prometheus']}/api/v1/query?query=up", timeout=10
+        ) as answer:
+            assert len(json.load(answer)["data"]["result"]) > 5
+    finally:
+        deployed.playbook("playbooks/port_forward.yml", state="stop", maas_local_ports=ports)
 
 
 def test_qwen_has_one_count_for_both_of_its_paths(deployed: Deployment) -> None:

@@ -177,6 +177,7 @@ def test_a_quick_look_shows_each_key_a_limit_and_the_monitoring(deployed: Deploy
     assert f"{MODEL} chat as developer" in shown
     assert f"ok 50 x 200, 3 x 429 50 x 200, 3 x 429 {MODEL} 50 requests in 60 s, tier premium" in shown
     assert "ok 1 of 1 llm-observability/grafana" in shown
+    assert "SCRAPE TARGETS: 9 of 9 up" in shown
 
 
 def test_nothing_is_left_behind_when_the_gateway_does_not_answer(deployed: Deployment) -> None:
