@@ -127,7 +127,7 @@ class Flags:
 
     def arguments(self) -> list[str]:
         # The linker drops what debuggers need, so the compiler need not make it: a sixth of the time.
-        compiler = " ".join(["-dwarf=false", *self.compiler])
+        compiler = " ".join([*self.compiler, "-dwarf=false"])
         return [f"-gcflags=all={compiler}", "-ldflags", self.linker]
 
 
