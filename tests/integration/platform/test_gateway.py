@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Envoy with the gateway stand-in's configuration, the Limitador stand-in and a slow simulated model; no cluster."""
+"""Envoy with istiod's configuration of a Gateway, the Limitador stand-in and a slow simulated model; no cluster."""
 
 from __future__ import annotations
 
@@ -10,33 +10,29 @@ import itertools
 import json
 import socket
 import ssl
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway import envoy
-from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway.kuadrant import read
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Gateway, Trust
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.entry_checks import FORMS, REFUSED, Form
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.seal import PROBE_PATH, envoy_filter
 from tests.support import gateway_objects as objects
 from tests.support.api_server import find_binary, free_ports
+from tests.support.backends import Backend, serving
 from tests.support.gateway_client import Client, chat, until
+from tests.support.local_gateway import LocalGateway
 
 STAND_INS = Path(__file__).resolve().parents[3] / "embedded/roles/embedded_cluster/files"
-# As Istio starts Envoy: a connection from before a new configuration ends with its next answer.
-DRAIN = ("--drain-time-s", "45", "--drain-strategy", "immediate")
 # Milliseconds between two tokens of an answer.
 PACE = 60
+GATE = {"namespace": "llm", "name": "gate"}
 TLS = {"certificateRefs": [{"name": "gate-tls"}]}
 LIMIT = {
     "namespace": "llm/model",
@@ -51,78 +47,56 @@ class Chain:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.ports = dict(
-            zip(("listener", "tls", "admin", "status", "model", "rls", "http", "echo"), free_ports(8), strict=True)
-        )
+        self.gateway = LocalGateway(directory)
+        more = dict(zip(("model", "rls", "http", "echo"), free_ports(4), strict=True))
+        self.ports = self.gateway.ports | more
         self.client = Client("127.0.0.1", host=objects.HOST, port=self.ports["listener"])
         self.secret = objects.certificate()
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._filters: dict[str, objects.Json] = {}
 
     def start(self) -> None:
+        self.gateway.start(
+            {"name": "http", "protocol": "HTTP", "port": 80, "hostname": objects.HOST},
+            {"name": "https", "protocol": "HTTPS", "port": 443, "hostname": objects.HOST, "tls": TLS},
+        )
+        self.gateway.backend("model", "198.19.0.2", self.ports["model"])
+        self.gateway.backend("echo", "198.19.0.3", self.ports["echo"])
+        self.gateway.apply(
+            self.secret,
+            objects.route("m", objects.rule("/m", objects.rewrite("/"))),
+            objects.route("open", objects.rule("/open", objects.rewrite("/"))),
+            objects.route("open.too", objects.rule("/open2", objects.rewrite("/"))),
+            objects.route("echo", objects.rule("/echo", service="echo")),
+        )
         self.configure()
         (self.directory / "limits.yaml").write_text(yaml.safe_dump([LIMIT]))
-        content = envoy.bootstrap(self.directory, self.ports["admin"], self.ports["status"])
-        (self.directory / "envoy.json").write_text(json.dumps(content))
         simulator = (find_binary("llm-d-inference-sim"), str(self.ports["model"]))
         pace = (f"--time-to-first-token={PACE}ms", f"--inter-token-latency={PACE}ms")
         names = ("--served-model-name", "m")
-        self._run(sys.executable, "-m", "stand_ins.vllm", *simulator, "--model=m", *names, *pace, "--mode=echo")
+        self._run("stand_ins.vllm", *simulator, "--model=m", *names, *pace, "--mode=echo")
         rls = (f"--rls-port={self.ports['rls']}", f"--http-port={self.ports['http']}")
-        self._run(sys.executable, "-m", "stand_ins.limitador", *rls, str(self.directory / "limits.yaml"))
-        binary = Path(sys.executable).with_name("envoy")
-        options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error", *DRAIN)
-        self._run(str(binary), "--config-path", str(self.directory / "envoy.json"), *options)
+        self._run("stand_ins.limitador", *rls, str(self.directory / "limits.yaml"))
 
     def configure(self, *actions: objects.Json, limits: str = "deny", more: Sequence[objects.Json] = ()) -> None:
-        """Replace Envoy's files while it runs. Authentication is Authorino's, which is not here: it is left out.
+        """Replace the EnvoyFilters. Authentication is Authorino's, which is not here: it is left out.
 
         ``more``: further EnvoyFilters.
         """
-        filters = objects.envoy_filters({**objects.action_set("/m"), "actions": list(actions)}, limits=limits)
-        filters += more
-        limitador = ("limitador-limitador", "kuadrant-system")
-        found = envoy.Objects(
-            gateway=objects.gateway(
-                {"name": "http", "protocol": "HTTP", "port": 80, "hostname": objects.HOST},
-                {"name": "https", "protocol": "HTTPS", "port": 443, "hostname": objects.HOST, "tls": TLS},
-            ),
-            secrets={("llm", "gate-tls"): self.secret},
-            envoy_filters=filters,
-            routes=[
-                objects.route("m", objects.rule("/m", objects.rewrite("/"))),
-                objects.route("open", objects.rule("/open", objects.rewrite("/"))),
-                objects.route("open.too", objects.rule("/open2", objects.rewrite("/"))),
-                objects.route("echo", objects.rule("/echo", service="echo")),
-            ],
-            services={
-                ("llm", "model"): objects.service("model", 80, 8080),
-                ("llm", "echo"): objects.service("echo", 80, 8080),
-                (limitador[1], limitador[0]): objects.service(limitador[0], 8081, 8081, limitador[1]),
-            },
-            pods=[
-                objects.pod("model", {"8080": self.ports["model"]}),
-                objects.pod("echo", {"8080": self.ports["echo"]}),
-                objects.pod(limitador[0], {"8081": self.ports["rls"]}, limitador[1]),
-            ],
-        )
-        kuadrant = read(filters, "llm", "gate")
-        ports = {80: self.ports["listener"], 443: self.ports["tls"]}
-        made = envoy.resources(found, kuadrant, ports, self.directory)
-        for name, content in made.files().items():
-            (self.directory / f".{name}").write_text(json.dumps(content))
-            (self.directory / f".{name}").replace(self.directory / name)
+        actions_of_m = {**objects.action_set("/m"), "actions": list(actions)}
+        filters = [*objects.envoy_filters(actions_of_m, limits=limits, limitador=self.ports["rls"]), *more]
+        self.replace(*filters)
 
-    def _run(self, *command: str) -> None:
-        environment = {"PYTHONPATH": str(STAND_INS), "PATH": "/usr/bin:/bin", "TMPDIR": str(self.directory)}
-        self._processes.append(subprocess.Popen(command, env=environment, cwd=self.directory))
+    def replace(self, *filters: objects.Json) -> None:
+        """These EnvoyFilters instead of those that were there."""
+        wanted = {item["metadata"]["name"]: item for item in filters}
+        for name, item in self._filters.items():
+            if name not in wanted:
+                self.gateway.delete(item)
+        self.gateway.apply(*filters)
+        self._filters = wanted
 
-    def end(self, number: int) -> None:
-        self._processes[number].kill()
-        self._processes[number].wait()
-
-    def stop(self) -> None:
-        for number in range(len(self._processes)):
-            self.end(number)
+    def _run(self, module: str, *arguments: str) -> None:
+        self.gateway.run(module, sys.executable, "-m", module, *arguments, PYTHONPATH=str(STAND_INS))
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +107,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         assert until(lambda: made.client.status("/m/v1/models"), 200) == 200
         yield made
     finally:
-        made.stop()
+        made.gateway.stop()
 
 
 def test_tls_is_terminated_with_the_certificate_of_the_listener(chain: Chain) -> None:
@@ -178,6 +152,62 @@ def test_a_client_cannot_choose_the_path_that_limits_see(chain: Chain) -> None:
         urllib.request.urlopen(request, timeout=10)
 
 
+def seal(**options: str) -> objects.Json:
+    credentials = ["Authorization", "X-API-Key"]
+    return envoy_filter(GATE, open_routes=["llm/open"], credential_headers=credentials, **options)
+
+
+BEFORE = ["llmops.maas.identity", "llmops.maas.host"]
+AFTER = ["llmops.maas.seal", "llmops.maas.user", "llmops.maas.credentials", "envoy.filters.http.router"]
+
+
+def settled(chain: Chain, wanted: set[str], port: int = 80) -> list[str]:
+    """The filters of a port, once these are among them."""
+    assert until(lambda: wanted <= set(chain.gateway.filters(port)), wanted=True), chain.gateway.filters(port)
+    return chain.gateway.filters(port)
+
+
+@pytest.mark.parametrize("younger", ["seal", "kuadrant"])
+def test_kuadrants_filter_is_between_both_halves_whichever_is_older(chain: Chain, younger: str) -> None:
+    (wasm,) = objects.envoy_filters(objects.action_set("/m"))
+    both = [wasm, seal()] if younger == "seal" else [seal(), wasm]
+    chain.replace()
+    for item in both:
+        chain.gateway.apply(item)
+        # Istio goes by the age in seconds.
+        time.sleep(1.1)
+    names = settled(chain, {"llmops.maas.seal", "auth-service"})
+    chain.replace(*both)
+    assert names[:2] == BEFORE
+    assert names[-4:] == AFTER
+    assert "auth-service" in names[2:-4]
+
+
+def test_the_seal_does_not_need_kuadrants_filter(chain: Chain) -> None:
+    chain.replace(seal())
+    assert until(lambda: "auth-service" in chain.gateway.filters(80), wanted=False) is False
+    names = settled(chain, {"llmops.maas.seal"})
+    assert (names[:2], names[-4:]) == (BEFORE, AFTER)
+
+
+def test_without_its_priority_the_seal_would_refuse_everything_and_open_nothing(chain: Chain) -> None:
+    early = seal()
+    early["spec"]["priority"] = 0
+    chain.replace()
+    chain.gateway.apply(early)
+    time.sleep(1.1)
+    chain.replace(early, *objects.envoy_filters(objects.action_set("/m")))
+    names = settled(chain, {"llmops.maas.seal", "auth-service"})
+    assert names.index("llmops.maas.seal") < names.index("auth-service")
+
+
+def test_strict_transport_is_for_https_alone(chain: Chain) -> None:
+    chain.replace(seal(hsts="max-age=60"))
+    secure = settled(chain, {"llmops.maas.seal", "llmops.maas.strict-transport"}, port=443)
+    assert secure[0] == "llmops.maas.strict-transport"
+    assert "llmops.maas.strict-transport" not in settled(chain, {"llmops.maas.seal"})
+
+
 # What admits a request here in the place of Kuadrant's filter: by the key, and by hosts in lower case alone.
 ADMISSION = """
 function envoy_on_request(handle)
@@ -203,44 +233,26 @@ def inserted(name: str, script: str, priority: int = 0) -> objects.Json:
     content = {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}
     value = {"name": name, "typed_config": {**content, "default_source_code": {"inline_string": script}}}
     patch = {"operation": "INSERT_BEFORE", "value": value}
-    patches = [{"applyTo": "HTTP_FILTER", "match": objects.before_router(), "patch": patch}]
-    spec = {"targetRefs": [{"kind": "Gateway", "name": "gate"}], "configPatches": patches, "priority": priority}
-    return {"metadata": {"name": name, "namespace": "llm"}, "spec": spec}
+    change = {"applyTo": "HTTP_FILTER", "match": objects.before_router(), "patch": patch}
+    return objects.envoy_filter(name, change, priority=priority)
 
 
-class Echo(BaseHTTPRequestHandler):
-    """A backend that answers with the headers that it got."""
+class Echo(Backend):
+    """Answers with the headers that it got."""
 
-    def do_GET(self) -> None:
-        body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        return
+    def text(self) -> str:
+        return json.dumps({name.lower(): value for name, value in self.headers.items()})
 
 
 @pytest.fixture(scope="module")
 def sealed(chain: Chain) -> Iterator[Gateway]:
-    seal = envoy_filter(
-        {"namespace": "llm", "name": "gate"},
-        open_routes=["llm/open"],
-        credential_headers=["Authorization", "X-API-Key"],
-        hsts="max-age=60",
-    )
-    chain.configure(more=[seal, inserted("admission", ADMISSION), inserted("log", LOG, 20)])
+    sealing = seal(hsts="max-age=60")
+    chain.configure(more=[sealing, inserted("admission", ADMISSION), inserted("log", LOG, 20)])
+    settled(chain, {"admission", "log"})
     gateway = Gateway(f"http://127.0.0.1:{chain.ports['listener']}", objects.HOST, timeout=10)
     assert until(lambda: gateway.send("GET", PROBE_PATH, {"Host": objects.HOST}).status, 403, 10) == 403
-    server = ThreadingHTTPServer(("127.0.0.1", chain.ports["echo"]), Echo)
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(server.serve_forever)
-        try:
-            yield gateway
-        finally:
-            server.shutdown()
-            server.server_close()
+    with serving(Echo, chain.ports["echo"]):
+        yield gateway
 
 
 KEY = {"Authorization": "APIKEY k"}
@@ -300,6 +312,7 @@ def test_answers_over_https_say_so_also_refusals(chain: Chain, sealed: Gateway) 
 
 @pytest.mark.parametrize(("mode", "status"), [("allow", 200), ("deny", 500)])
 def test_without_limitador_the_failure_mode_decides(chain: Chain, mode: str, status: int) -> None:
-    chain.end(1)
+    if "stand_ins.limitador" in chain.gateway.processes:
+        chain.gateway.end("stand_ins.limitador")
     chain.configure(objects.limit_action(), limits=mode)
     assert until(lambda: chain.client.status("/m/v1/models"), status, 10) == status
