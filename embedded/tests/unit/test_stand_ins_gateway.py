@@ -221,6 +221,11 @@ def test_an_action_set_of_a_wider_path_covers_a_narrower_route() -> None:
     assert settings(rewritten(route(path="/qwen/exact"), by=by)[0])["auth-service"]["check_settings"]
 
 
+def test_the_slash_at_the_end_of_a_prefix_makes_no_difference() -> None:
+    by = rewriting(wasm(objects.action_set("/qwen/")))
+    assert settings(rewritten(route("/qwen"), by=by)[0])["auth-service"]["check_settings"]
+
+
 def test_hosts_are_compared_byte_by_byte_as_kuadrants_filter_does() -> None:
     known, overlooked = rewritten(route("/qwen", method="GET"), by=rewriting(wasm(objects.action_set("/qwen"))))
     method, condition = known.match.headers

@@ -87,6 +87,16 @@ def test_what_else_istiod_sends_is_passed_on_as_it_is() -> None:
     assert Sent(Rewriting(PORTS, Places())).answer(given) == [given]
 
 
+def test_a_kind_of_which_nothing_is_left_is_empty_for_envoy_too() -> None:
+    sent = Sent(Rewriting(PORTS, Places()))
+    sent.answer(response(xds.LISTENER, "1", listener(wasm(objects.action_set("/qwen")))))
+    sent.answer(response(xds.ROUTES, "2", routes(route("/qwen"))))
+    empty, again = sent.answer(response(xds.LISTENER, "3"))
+    assert (list(empty.resources), empty.nonce) == ([], "3")
+    # Without Kuadrant's filter the routes are Istio's.
+    assert list(again.resources) == [routes(route("/qwen"))]
+
+
 # --- Envoy
 
 
@@ -103,6 +113,8 @@ def test_a_node_is_what_pilot_agent_says_of_the_pod() -> None:
 def test_envoy_accepts_what_it_starts_with(tmp_path: Path) -> None:
     pod = objects.pod("gate-istio", {}, address="198.19.0.1", image="proxyv2:1.26.2")
     content = bootstrap.bootstrap(bootstrap.node(pod, "198.19.0.1", {}), "relay.sock", 20001, 20002)
+    # With Envoy's own limit of 15 s it would be ready without a configuration.
+    assert content["dynamic_resources"]["lds_config"]["initial_fetch_timeout"] == "0s"
     # In the words of the filters that take the place of Kuadrant's, which come with a listener later.
     found = kuadrant.read(objects.wasm_configuration(objects.action_set("/qwen", objects.limit_action())))
     (status,) = content["static_resources"]["listeners"]

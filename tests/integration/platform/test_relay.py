@@ -81,7 +81,8 @@ def test_envoy_listens_on_loopback_alone_and_dials_nothing_else(gateway: LocalGa
     assert "listener 0.0.0.0_8088 is not served here" in gateway.log("gateway")
 
 
-def test_no_file_has_the_key_of_the_certificate(gateway: LocalGateway) -> None:
+def test_no_file_has_the_key_of_the_certificate_and_nobody_else_can_ask_for_it(gateway: LocalGateway) -> None:
+    assert (gateway.directory / "envoy" / "relay.sock").stat().st_mode & 0o077 == 0
     secrets = gateway.config("SecretsConfigDump")
     assert [item["name"] for item in secrets] == ["kubernetes-gateway://llm/gate-tls"]
     for file in gateway.directory.rglob("*"):

@@ -149,7 +149,7 @@ def _service(service: Mapping[str, Any]) -> Found:
 def _endpoints(item: Mapping[str, Any]) -> Found:
     """The endpoints of a Service without an address: what the cluster's DNS gives for its name."""
     labels = item["metadata"].get("labels") or {}
-    if _HEADLESS not in labels:
+    if _HEADLESS not in labels or item.get("addressType") == "FQDN":
         return Found()
     ready = [one for one in item.get("endpoints") or () if (one.get("conditions") or {}).get("ready") is not False]
     others = tuple(sorted(str(address) for one in ready for address in one["addresses"]))

@@ -11,6 +11,7 @@ the relay sends a configuration again when something on this machine has changed
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -69,11 +70,9 @@ class Sent:
         """What Envoy gets for an answer of istiod: the same, and what else has changed by it."""
         kind = response.type_url
         self._responses[kind] = response
-        fresh: dict[str, list[Any]] = {}
+        fresh: dict[str, list[Any]] = {} if response.resources else {"": []}
         for item in response.resources:
             fresh.setdefault(self._rewriting.name(kind, item), []).append(item)
-        if not fresh and not self._rewriting.by_name(kind):
-            fresh[""] = []
         self._known.setdefault(kind, {}).update(fresh)
         made = {name: self._rewriting.resources(kind, found) for name, found in fresh.items()}
         self._passed.setdefault(kind, {}).update(made)
@@ -132,10 +131,13 @@ class Stream:
         finally:
             for part in parts:
                 part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
 
     async def _ask(self) -> None:
         async for content in self.requests:
-            await self.istiod.write(self.sent.request(content))
+            # Of a stream that has ended says why who reads from it.
+            with contextlib.suppress(asyncio.InvalidStateError):
+                await self.istiod.write(self.sent.request(content))
 
     async def _answer(self) -> None:
         async for content in self.istiod:

@@ -40,12 +40,8 @@ class Rewriting:
         self._kuadrant = Kuadrant()
         self._problems: set[str] = set()
 
-    def by_name(self, kind: str) -> bool:
-        """Whether istiod may send some resources of that kind without the others."""
-        return kind in {xds.ENDPOINTS, xds.ROUTES}
-
     def name(self, kind: str, resource: Any) -> str:
-        """The name of a resource of such a kind; "" for one of the others."""
+        """Of a resource that istiod may send without the others of its kind; "" for one of the other kinds."""
         if kind == xds.ENDPOINTS:
             return str(xds.ClusterLoadAssignment.FromString(resource.value).cluster_name)
         return str(xds.RouteConfiguration.FromString(resource.value).name) if kind == xds.ROUTES else ""
