@@ -238,6 +238,12 @@ def test_hosts_are_compared_byte_by_byte_as_kuadrants_filter_does() -> None:
     assert overlooked == route("/qwen", method="GET")
 
 
+def test_a_route_without_kuadrants_filter_has_none_of_ours() -> None:
+    off = route("/qwen")
+    off.typed_per_filter_config.add(key="envoy.filters.http.wasm")
+    assert rewritten(off, by=rewriting(wasm(objects.action_set("/qwen")))) == [off]
+
+
 def test_matches_have_the_predicates_that_the_operator_makes_of_them() -> None:
     made = route("/qwen", method="POST")
     made.match.headers.add(name="X-Tier").string_match.exact = "gold"

@@ -201,6 +201,14 @@ def test_without_its_priority_the_seal_would_refuse_everything_and_open_nothing(
     assert names.index("llmops.maas.seal") < names.index("auth-service")
 
 
+def test_the_proof_of_the_seal_is_the_seals_even_where_a_policy_has_every_path(chain: Chain) -> None:
+    chain.replace(*objects.envoy_filters(objects.action_set("/")), seal())
+    settled(chain, {"llmops.maas.seal", "auth-service"})
+    # Nobody is there to be asked about the policy.
+    assert until(lambda: chain.client.status("/m/v1/models"), 500) == 500
+    assert chain.client.request(PROBE_PATH) == (403, "RBAC: access denied")
+
+
 def test_strict_transport_is_for_https_alone(chain: Chain) -> None:
     chain.replace(seal(hsts="max-age=60"))
     secure = settled(chain, {"llmops.maas.seal", "llmops.maas.strict-transport"}, port=443)

@@ -157,7 +157,7 @@ class Rewriting:
         select_blueprint) compares bytes up to the first colon, and lets a request through for whose host it has no
         rules.
         """
-        chosen = self._chosen(hostname, route.match)
+        chosen = self._chosen(hostname, route)
         if chosen is None:
             return [route]
         known = xds.Route()
@@ -167,8 +167,11 @@ class Rewriting:
         _settings(known, route_policies(self._kuadrant, chosen.actions))
         return [known, route]
 
-    def _chosen(self, hostname: str, match: Any) -> ActionSet | None:
-        return self._kuadrant.action_set(hostname, predicates(match), _example(hostname, match))
+    def _chosen(self, hostname: str, route: Any) -> ActionSet | None:
+        if any(item.key == WASM for item in route.typed_per_filter_config):
+            # The route has the filter switched off: there is nothing else that could be said of it.
+            return None
+        return self._kuadrant.action_set(hostname, predicates(route.match), _example(hostname, route.match))
 
 
 def _managers(listener: Any) -> list[tuple[Any, Any]]:
