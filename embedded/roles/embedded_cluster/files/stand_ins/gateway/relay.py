@@ -135,7 +135,7 @@ class Stream:
 
     async def _ask(self) -> None:
         async for content in self.requests:
-            # Of a stream that has ended says why who reads from it.
+            # The stream has ended: whoever reads from it says why.
             with contextlib.suppress(asyncio.InvalidStateError):
                 await self.istiod.write(self.sent.request(content))
 
