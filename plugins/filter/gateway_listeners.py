@@ -37,8 +37,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(listeners) for the Gateway's spec, and the names of those that are C(serving) models and of those that are
-      C(redirecting) to https.
+    - C(listeners) for the Gateway's spec, the names of those that are C(serving) models and of those that are
+      C(redirecting) to https, and C(redirects), the names of the routes that do so.
   type: dict
 """
 

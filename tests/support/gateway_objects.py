@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
@@ -17,12 +18,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 Json = dict[str, Any]
 
 HOST = "models.example.com"
+_GATEWAY_API = "gateway.networking.k8s.io"
 
 
 def gateway(*listeners: Json) -> Json:
     plain = {"name": "http", "protocol": "HTTP", "port": 80, "hostname": HOST}
-    spec = {"listeners": list(listeners) or [plain]}
-    return {"metadata": {"name": "gate", "namespace": "llm"}, "spec": spec}
+    spec = {"gatewayClassName": "istio", "listeners": list(listeners) or [plain]}
+    metadata = {"name": "gate", "namespace": "llm"}
+    return {"apiVersion": f"{_GATEWAY_API}/v1", "kind": "Gateway", "metadata": metadata, "spec": spec}
+
+
+def gateway_class() -> Json:
+    spec = {"controllerName": "istio.io/gateway-controller"}
+    return {"apiVersion": f"{_GATEWAY_API}/v1", "kind": "GatewayClass", "metadata": {"name": "istio"}, "spec": spec}
 
 
 def rule(path: str, *filters: Json, service: str = "model", kind: str = "PathPrefix", **more: Any) -> Json:
@@ -38,13 +46,13 @@ def rewrite(prefix: str) -> Json:
     return {"type": "URLRewrite", "urlRewrite": {"path": path}}
 
 
-def route(name: str, *rules: Json, accepted: str = "True", created: str = "2026-01-01T00:00:00Z") -> Json:
-    parent = {"namespace": "llm", "name": "gate"}
-    status = {"parents": [{"parentRef": parent, "conditions": [{"type": "Accepted", "status": accepted}]}]}
+def route(name: str, *rules: Json, hostnames: Sequence[str] = (HOST,)) -> Json:
+    parents = [{"namespace": "llm", "name": "gate"}]
     return {
-        "metadata": {"name": name, "namespace": "llm", "creationTimestamp": created},
-        "spec": {"parentRefs": [parent], "hostnames": [HOST], "rules": list(rules)},
-        "status": status,
+        "apiVersion": f"{_GATEWAY_API}/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "namespace": "llm"},
+        "spec": {"parentRefs": parents, "hostnames": list(hostnames), "rules": list(rules)},
     }
 
 
@@ -63,25 +71,47 @@ def action_set(path: str, *actions: Json, scope: str = "auth-1") -> Json:
     }
 
 
-def envoy_filters(*action_sets: Json, limits: str = "allow") -> list[Json]:
+def wasm_configuration(*action_sets: Json, limits: str = "allow") -> str:
     services: Json = {"auth-service": _service("auth", "deny", "200ms")}
     for kind in ("ratelimit", "ratelimit-check", "ratelimit-report"):
         services[f"{kind}-service"] = _service(kind, limits, "100ms")
-    text = json.dumps({"services": services, "actionSets": list(action_sets)})
-    configuration = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text}
-    wasm = {
+    return json.dumps({"services": services, "actionSets": list(action_sets)})
+
+
+def wasm_filter(configuration: str) -> Json:
+    """The filter as the operator writes it (kuadrant-operator 1.5.2, internal/istio/envoy_filters.go)."""
+    value = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration}
+    return {
         "name": "envoy.filters.http.wasm",
-        "typed_config": {"value": {"config": {"configuration": configuration}}},
+        "typed_config": {
+            "@type": "type.googleapis.com/udpa.type.v1.TypedStruct",
+            "type_url": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "value": {"config": {"configuration": value, "name": "kuadrant-wasm-shim"}},
+        },
     }
+
+
+def envoy_filters(*action_sets: Json, limits: str = "allow", limitador: int = 8081) -> list[Json]:
+    """``limitador``: its port on loopback."""
+    wasm = wasm_filter(wasm_configuration(*action_sets, limits=limits))
     authorino = "authorino-authorino-authorization.kuadrant-system.svc.cluster.local"
-    limitador = "limitador-limitador.kuadrant-system.svc.cluster.local"
     patches = [
         {"applyTo": "HTTP_FILTER", "match": before_router(), "patch": {"operation": "INSERT_BEFORE", "value": wasm}},
         _cluster("kuadrant-auth-service", authorino, 50051),
-        _cluster("kuadrant-ratelimit-service", limitador, 8081),
+        _cluster("kuadrant-ratelimit-service", "127.0.0.1", limitador),
     ]
-    spec = {"targetRefs": [{"kind": "Gateway", "name": "gate"}], "configPatches": patches}
-    return [{"metadata": {"name": "kuadrant-gate", "namespace": "llm"}, "spec": spec}]
+    return [envoy_filter("kuadrant-gate", *patches)]
+
+
+def envoy_filter(name: str, *patches: Json, priority: int = 0) -> Json:
+    """One for the Gateway."""
+    references = [{"group": _GATEWAY_API, "kind": "Gateway", "name": "gate"}]
+    return {
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": {"name": name, "namespace": "llm"},
+        "spec": {"targetRefs": references, "configPatches": list(patches), "priority": priority},
+    }
 
 
 def before_router() -> Json:
@@ -99,28 +129,58 @@ def _service(kind: str, failure: str, timeout: str) -> Json:
 def _cluster(name: str, address: str, port: int) -> Json:
     endpoint = {"endpoint": {"address": {"socket_address": {"address": address, "port_value": port}}}}
     assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
-    value = {"name": name, "type": "STRICT_DNS", "load_assignment": assignment}
-    return {"applyTo": "CLUSTER", "patch": {"operation": "ADD", "value": value}}
+    value = {
+        "name": name,
+        "type": "STRICT_DNS",
+        "connect_timeout": "1s",
+        "http2_protocol_options": {},
+        "load_assignment": assignment,
+    }
+    return {
+        "applyTo": "CLUSTER",
+        "match": {"cluster": {"service": address}},
+        "patch": {"operation": "ADD", "value": value},
+    }
 
 
 def service(name: str, port: int, target: str | int, namespace: str = "llm") -> Json:
-    spec = {"selector": {"app": name}, "ports": [{"port": port, "targetPort": target}]}
-    return {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+    spec = {"selector": {"app": name}, "ports": [{"name": "http", "port": port, "targetPort": target}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def pod(app: str, local: Json, namespace: str = "llm", ready: str = "True", **metadata: Any) -> Json:
-    annotations = {"llmops.maas/local-ports": json.dumps(local)}
-    ports = [{"name": "http", "containerPort": 8080}]
+def endpoints(name: str, address: str, *ports: int, namespace: str = "llm") -> Json:
+    """What a controller makes of a Service and its one Pod."""
     return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": f"p{port}" if ports[1:] else "http", "port": port, "protocol": "TCP"} for port in ports],
+    }
+
+
+def pod(
+    app: str, local: Json, *, address: str, namespace: str = "llm", image: str = "x", labels: Json | None = None
+) -> Json:
+    """A Pod as the kubelet stand-in reports it."""
+    container = {"name": "istio-proxy", "image": image, "ports": [{"name": "http", "containerPort": 8080}]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
         "metadata": {
             "name": app,
             "namespace": namespace,
-            "labels": {"app": app},
-            "annotations": annotations,
-            **metadata,
+            "labels": labels or {"app": app},
+            "annotations": {"llmops.maas/local-ports": json.dumps(local)},
         },
-        "spec": {"containers": [{"name": "main", "ports": ports}]},
-        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        "spec": {"containers": [container], "serviceAccountName": app, "nodeName": "node"},
+        "status": {
+            "phase": "Running",
+            "podIP": address,
+            "podIPs": [{"ip": address}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
     }
 
 
@@ -136,4 +196,6 @@ def certificate() -> Json:
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     data = {"tls.crt": signed.public_bytes(pem), "tls.key": private}
-    return {"data": {name: base64.b64encode(value).decode() for name, value in data.items()}}
+    encoded = {name: base64.b64encode(value).decode() for name, value in data.items()}
+    metadata = {"name": "gate-tls", "namespace": "llm"}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": encoded}

@@ -13,6 +13,8 @@ Json = dict[str, Any]
 
 ALLOW, REDIRECT, REFUSE = "allow", "redirect", "refuse"
 PLAIN_HTTP = (REDIRECT, REFUSE, ALLOW)
+# The route that leads from http to https.
+REDIRECT_ROUTE = "https-redirect"
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,13 @@ class Listeners:
     """Listeners of a Gateway (``spec.listeners``), and their names by what they do with a request.
 
     ``serving``: listeners of the models' routes; ``redirecting``: those that send clients to https. A name is the
-    ``sectionName`` of a route's ``parentRefs``.
+    ``sectionName`` of a route's ``parentRefs``. ``redirects``: names of the routes that do so.
     """
 
     listeners: list[Json]
     serving: list[str]
     redirecting: list[str]
+    redirects: list[str]
 
 
 def listeners(hostnames: Sequence[str], *, tls_secret: str, plain_http: str) -> Listeners:
@@ -36,12 +39,13 @@ def listeners(hostnames: Sequence[str], *, tls_secret: str, plain_http: str) -> 
     """
     plain = [_listener("http", number, name) for number, name in enumerate(hostnames, 1)]
     if not tls_secret:
-        return Listeners(plain, _names(plain), [])
+        return Listeners(plain, _names(plain), [], [])
     reference = {"mode": "Terminate", "certificateRefs": [{"group": "", "kind": "Secret", "name": tls_secret}]}
     secure = [{**_listener("https", number, name), "tls": reference} for number, name in enumerate(hostnames, 1)]
     found = [item for pair in zip(plain, secure, strict=True) for item in pair]
     serving = [*plain, *secure] if plain_http == ALLOW else secure
-    return Listeners(found, _names(serving), _names(plain) if plain_http == REDIRECT else [])
+    redirecting, redirects = (_names(plain), [REDIRECT_ROUTE]) if plain_http == REDIRECT else ([], [])
+    return Listeners(found, _names(serving), redirecting, redirects)
 
 
 def _listener(scheme: str, number: int, hostname: str) -> Json:

@@ -30,6 +30,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._common.fixed_names import PART_OF
+from ansible_collections.llmops.maas.plugins.plugin_utils._kuadrant.wasm import FILTER
 
 Json = dict[str, Any]
 
@@ -38,7 +39,8 @@ USER_HEADER = "x-maas-user"
 MODELS_HEADER = "x-maas-models"
 # Kuadrant's EnvoyFilters have 0.
 _PRIORITY = 10
-# A path that Envoy answers itself and that Kuadrant's filter cannot know: 403 there proves that the seal is in force.
+# A path that Envoy answers itself and that Kuadrant's filter is not asked about: 403 there proves that the seal is in
+# force.
 PROBE_PATH = "/.well-known/llmops-maas/seal"
 # No rule of an HTTPRoute can have this name, for a slash is not allowed in it.
 _NO_ROUTE = "llmops.maas/no-route"
@@ -146,8 +148,17 @@ def _user_rule() -> Json:
 
 
 def _answers() -> list[Json]:
-    """Two routes of every virtual host: the path that only the seal refuses, and what no other route serves."""
-    probe = {"name": "llmops.maas/seal", "match": {"path": PROBE_PATH}, "direct_response": {"status": 200}}
+    """Two routes of every virtual host: the path that only the seal refuses, and what no other route serves.
+
+    A policy of a route that has every path would else answer for the seal.
+    """
+    off = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+    probe = {
+        "name": "llmops.maas/seal",
+        "match": {"path": PROBE_PATH},
+        "direct_response": {"status": 200},
+        "typed_per_filter_config": {FILTER: off},
+    }
     nothing = {"name": _NO_ROUTE, "match": {"prefix": "/"}, "direct_response": {"status": 404}}
     return [
         {"applyTo": "HTTP_ROUTE", "match": {"context": "GATEWAY"}, "patch": {"operation": operation, "value": value}}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import entry_checks as entry
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.listeners import REDIRECT_ROUTE
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify import ended_keys, own_keys
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.access import access, main_access, paths
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.credentials import credentials
@@ -22,8 +23,6 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._verify.state import c
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.survey import Survey
 from ansible_collections.llmops.maas.plugins.plugin_utils._verify.tokens import tokens
 
-# The route that leads from http to https; see the role auth.
-_REDIRECT = "https-redirect"
 _NO_NEW_USERS = "only tokens are taken, and a token's user cannot be a new one for each run"
 
 
@@ -131,7 +130,7 @@ def _hidden(survey: Survey) -> list[Row]:
 
 def _routes(survey: Survey) -> list[Row]:
     settings = survey.settings
-    open_routes = [*settings.open_routes, f"{settings.namespace}/{_REDIRECT}"]
+    open_routes = [*settings.open_routes, f"{settings.namespace}/{REDIRECT_ROUTE}"]
     found = survey.objects["HTTPRoute"]
     return routes(found, survey.gateway, settings.unauthenticated, open_routes, survey.urls)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.gateway import envoy, kuadrant
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.checks import judged, leaked
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.http import Answer
 from ansible_collections.llmops.maas.plugins.module_utils._gateway.kinds import KINDS
@@ -19,66 +18,20 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import entry_
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway import seal as _seal
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.gateway_url import gateway_urls
 from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.listeners import listeners
-from tests.support import gateway_objects as objects
 from tests.support.auth_platform import planned
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 GATE = {"namespace": "llm", "name": "gate"}
-PORTS = {80: 20080, 443: 20443}
 MODEL = {"name": "qwen3", "paths": ["/qwen3", "/qwen"], "served_names": ["qwen3"]}
 URLS = {"http": "http://127.0.0.1:80", "https": "https://127.0.0.1:443"}
-BEFORE = ["llmops.maas.identity", "llmops.maas.host"]
-AFTER = ["llmops.maas.seal", "llmops.maas.user", "llmops.maas.credentials", "envoy.filters.http.router"]
 
 
 def seal(**options: Any) -> dict[str, Any]:
     return _seal.envoy_filter(GATE, **{"credential_headers": ["Authorization", "X-API-Key"], **options})
 
 
-def filters(*items: dict[str, Any], port: int = 80) -> list[str]:
-    """Names of the HTTP filters of a port, in Istio's order."""
-    secure = {"certificateRefs": [{"name": "gate-tls"}]}
-    gate = objects.gateway(
-        {"name": "http", "protocol": "HTTP", "port": 80, "hostname": objects.HOST},
-        {"name": "https", "protocol": "HTTPS", "port": 443, "hostname": objects.HOST, "tls": secure},
-    )
-    found = envoy.Objects(gateway=gate, envoy_filters=items, secrets={("llm", "gate-tls"): objects.certificate()})
-    made = envoy.resources(found, kuadrant.read(items, "llm", "gate"), PORTS, Path("/run/envoy"))
-    (listener,) = [item for item in made.listeners if item["name"] == f"port-{port}"]
-    return [item["name"] for item in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]]
-
-
-def created(item: dict[str, Any], when: str) -> dict[str, Any]:
-    return {**item, "metadata": {**item["metadata"], "creationTimestamp": when}}
-
-
-@pytest.mark.parametrize("younger", ["seal", "kuadrant"])
-def test_kuadrants_filter_is_between_both_halves_whichever_is_older(younger: str) -> None:
-    (wasm,) = objects.envoy_filters(objects.action_set("/qwen"))
-    ages = {"seal": "2026-01-01T00:00:00Z", "kuadrant": "2026-01-01T00:00:00Z", younger: "2026-02-01T00:00:00Z"}
-    names = filters(created(seal(), ages["seal"]), created(wasm, ages["kuadrant"]))
-    assert names[:2] == BEFORE
-    assert names[-4:] == AFTER
-    assert "auth-service" in names[2:-4]
-
-
-def test_the_seal_does_not_need_kuadrants_filter() -> None:
-    assert filters(seal()) == [*BEFORE, "envoy.filters.http.cors", *AFTER]
-
-
-def test_without_its_priority_the_seal_would_refuse_everything_and_open_nothing() -> None:
-    (wasm,) = objects.envoy_filters(objects.action_set("/qwen"))
-    early = seal()
-    early["spec"]["priority"] = 0
-    names = filters(created(early, "2026-01-01T00:00:00Z"), created(wasm, "2026-02-01T00:00:00Z"))
-    assert names.index("llmops.maas.seal") < names.index("auth-service")
-
-
-def test_strict_transport_is_for_https_alone() -> None:
-    item = seal(hsts="max-age=60")
-    assert "llmops.maas.strict-transport" not in filters(item)
-    assert filters(item, port=443)[0] == "llmops.maas.strict-transport"
-    assert "max-age=60" in json.dumps(item)
+def test_strict_transport_is_said_only_where_it_is_wanted() -> None:
+    assert "max-age=60" in json.dumps(seal(hsts="max-age=60"))
     assert "strict-transport" not in json.dumps(seal())
 
 
@@ -123,7 +76,7 @@ def test_policies_set_the_headers_that_the_seal_goes_by() -> None:
     plan = planned("api_key")
     assert (plan["user_header"], plan["list_header"]) == (_seal.USER_HEADER, _seal.MODELS_HEADER)
     template = (ROLES / "auth/templates/policies.yaml.j2").read_text()
-    assert template.count("{{ plan.user_header }}:") == 2
+    assert template.count("{{ plan.user_header }}:") == 1
     assert template.count("{{ plan.list_header }}:") == 1
 
 

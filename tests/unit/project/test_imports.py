@@ -32,8 +32,8 @@ ALLOWED = {
         "_lock": ("_common", "_kube", "_supervise"),
     },
     PLUGIN: {
-        "_gateway": (),
         "_kuadrant": (),
+        "_gateway": ("_kuadrant",),
         "_platform": ("_gateway", "_kuadrant"),
         "_verify": ("_gateway", "_kuadrant", "_platform"),
         "_report": ("_gateway", "_platform", "_verify"),

@@ -24,8 +24,6 @@ Platform = Mapping[str, Any]
 """The variables of the role ``maas``, valid, by their names without the prefix ``maas_``."""
 Objects = Sequence[Mapping[str, Any]]
 
-REDIRECT = "https-redirect"
-"""Name of the route and the policy that send clients to https."""
 _ROUTE_VERSION = f"{routes.GATEWAY_GROUP}/v1"
 
 
@@ -68,7 +66,7 @@ def plan(platform: Platform, cluster: ClusterObjects) -> Json:
         "user_header": _seal.USER_HEADER,
         "list_header": _seal.MODELS_HEADER,
         "listeners": {"serving": listeners.serving, "redirecting": listeners.redirecting},
-        "redirect": REDIRECT,
+        "redirect": _listeners.REDIRECT_ROUTE,
         "wanted": _wanted(platform, [*entries, *lists], lists, redirects=bool(listeners.redirecting)),
         "configured": wasm.configured(_gateway(platform), modes),
         "urls": _urls(platform, cluster),
@@ -118,8 +116,8 @@ def _wanted(platform: Platform, entries: Objects, lists: Objects, *, redirects: 
     ]
     if redirects:
         admits = policies.of_kind("AuthPolicy").api_version
-        wanted.append({"api_version": _ROUTE_VERSION, "kind": "HTTPRoute", **here, "name": REDIRECT})
-        wanted.append({"api_version": admits, "kind": "AuthPolicy", **here, "name": REDIRECT})
+        wanted.append({"api_version": _ROUTE_VERSION, "kind": "HTTPRoute", **here, "name": _listeners.REDIRECT_ROUTE})
+        wanted.append({"api_version": admits, "kind": "AuthPolicy", **here, "name": _listeners.REDIRECT_ROUTE})
     wanted += [{"api_version": "apps/v1", "kind": "Deployment", **here, "name": entry["name"]} for entry in lists]
     return wanted
 

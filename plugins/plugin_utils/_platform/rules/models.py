@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.llmops.maas.plugins.plugin_utils._gateway.listeners import REDIRECT_ROUTE
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.catalogue import normalise
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.problems import Problems
 from ansible_collections.llmops.maas.plugins.plugin_utils._platform.quantities import QuantityError, cpus, size
@@ -44,7 +45,7 @@ def names(values: Values, problems: Problems) -> None:
     fits = _LONGEST_LABEL - len("-predictor-") - len(namespace)
     reserved = {
         MODEL_LIST: "the list of models",
-        "https-redirect": "the route that leads to https",
+        REDIRECT_ROUTE: "the route that leads to https",
         "maas-verify-backend": "the verification",
         gateway: "the Gateway",
         f"{gateway}-istio": "the Gateway's Pods",

@@ -4,7 +4,7 @@
 """Stand-ins for what has no package of its own on the embedded cluster.
 
 - ``kubelet``: a kubelet and kube-proxy, runs Pods as local processes and relays Services to them
-- ``gateway``: istiod's xDS and Kuadrant's filter, configures the Gateway's Envoy
+- ``gateway``: Kuadrant's filter, in the configuration that the Gateway's Envoy gets from istiod through a relay
 - ``limitador``: the Limitador server, counts requests and tokens by the operator's limits file
 - ``cert_manager``: cert-manager's controller, cainjector and webhook
 - ``oidc``: Keycloak, issues tokens by the realm that Keycloak would import

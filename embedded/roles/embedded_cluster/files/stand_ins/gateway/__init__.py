@@ -1,8 +1,8 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gateway stand-in: what istiod's xDS and Kuadrant's wasm filter are to a gateway, for an Envoy on this machine.
+"""The Gateway's Envoy, and the relay through which istiod configures it.
 
-It turns the Gateway, its HTTPRoutes and the EnvoyFilters that the Kuadrant operator wrote into Envoy's configuration.
+The relay moves addresses to this machine, and puts filters of Envoy's own in the place of Kuadrant's wasm filter.
 Requests pass through Envoy alone.
 """

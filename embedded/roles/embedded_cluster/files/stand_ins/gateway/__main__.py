@@ -1,7 +1,7 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Command line of the gateway stand-in: the process of a gateway's Pod. It runs Envoy, and ends when Envoy ends."""
+"""Command line of the gateway's relay: the process of a gateway's Pod. It runs Envoy, and ends when Envoy ends."""
 
 from __future__ import annotations
 
@@ -15,24 +15,32 @@ from pathlib import Path
 
 from ..api import Api, Kubeconfig, KubeconfigError
 from ..watching import stop_on_signals, wait_for_server, watch_forever
-from .envoy import bootstrap
-from .follow import Gateway
+from .bootstrap import bootstrap, node
+from .places import Places
+from .relay import Istiod, Relay
+from .rewriting import Rewriting
 from .telemetry import Telemetry, serve
 
 LOG = logging.getLogger(__name__)
 
-_STOP_SECONDS = 5.0
-_GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 _WORKLOAD_LABEL = "service.istio.io/canonical-name"
+
+_STOP_SECONDS = 5.0
+# Below the directory that Envoy starts in: a path of its own would be too long for a socket.
+_SOCKET = "relay.sock"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="stand_ins.gateway", description=__doc__)
-    parser.add_argument("--kubeconfig", type=Path, required=True, help="may read Pods and the Secrets of certificates")
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="may read Pods and Services")
     parser.add_argument("--envoy", required=True, help="Envoy's binary")
-    parser.add_argument("--directory", type=Path, required=True, help="for Envoy's files, with private keys")
+    parser.add_argument("--directory", type=Path, required=True, help="Envoy's own")
     parser.add_argument("--namespace", required=True)
-    parser.add_argument("--pod", required=True, help="its label names the Gateway")
+    parser.add_argument("--pod", required=True)
+    parser.add_argument("--pod-ip", required=True, help="its address in the cluster")
+    parser.add_argument("--istiod", required=True, help="SERVICE.NAMESPACE.svc:PORT, with TLS")
+    parser.add_argument("--token", type=Path, required=True, help="by which istiod knows the Pod")
+    parser.add_argument("--ca", type=Path, required=True, help="of istiod's certificate")
     parser.add_argument("--admin-port", type=int, required=True, help="of Envoy's administration, on loopback")
     parser.add_argument("--status-port", type=int, required=True, help="of readiness, on loopback")
     parser.add_argument("--metrics-port", type=int, required=True, help="of the metrics, on loopback")
@@ -49,29 +57,33 @@ async def run(options: argparse.Namespace) -> int:
     ports = {int(one): int(other) for one, _equals, other in (item.partition("=") for item in options.port)}
     directory: Path = options.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
+    os.chdir(directory)
+    Path(_SOCKET).unlink(missing_ok=True)
     async with Api(Kubeconfig(options.kubeconfig)) as api:
         await wait_for_server(api, stop)
+        places = Places()
+        await places.load(api)
         pod = await api.request("GET", f"/api/v1/namespaces/{options.namespace}/pods/{options.pod}")
-        gateway = Gateway((options.namespace, pod["metadata"]["labels"][_GATEWAY_LABEL]), ports, directory)
-        await gateway.load(api)
-        gateway.write()
-        content = bootstrap(directory, options.admin_port, options.status_port)
-        (directory / "envoy.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+        istiod = Istiod(options.istiod, options.token, options.ca, places)
+        server = await Relay(istiod, Rewriting(ports, places), places).serve(_SOCKET)
+        who = node(pod, options.pod_ip, os.environ)
+        content = bootstrap(who, _SOCKET, options.admin_port, options.status_port)
+        Path("envoy.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
         envoy = await _start(options.envoy, directory)
         telemetry = Telemetry(options.namespace, pod["metadata"]["labels"].get(_WORKLOAD_LABEL, options.pod))
         metrics = await serve(telemetry, options.metrics_port, options.admin_port)
         tasks = [
             asyncio.create_task(telemetry.follow(_output(envoy))),
-            asyncio.create_task(watch_forever(api, gateway.watches(), stop)),
-            asyncio.create_task(gateway.follow(stop)),
-            asyncio.create_task(gateway.load_again(api, stop)),
+            asyncio.create_task(watch_forever(api, places.watches(), stop)),
+            asyncio.create_task(places.load_again(api, stop)),
         ]
         try:
             return await _until_either(envoy, stop)
         finally:
             stop.set()
-            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            await server.stop(None)
             await metrics.cleanup()
+            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
 
 
 async def _start(binary: str, directory: Path) -> asyncio.subprocess.Process:
@@ -133,7 +145,7 @@ def main() -> int:
     try:
         return asyncio.run(run(options))
     except (KubeconfigError, OSError) as error:
-        print(f"gateway stand-in: {error}", file=sys.stderr)
+        print(f"gateway: {error}", file=sys.stderr)
         return 1
 
 

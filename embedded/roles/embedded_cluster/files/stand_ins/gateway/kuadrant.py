@@ -1,10 +1,9 @@
 # Copyright (c) 2026, llmops.maas contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the Kuadrant operator gives a gateway: the configuration of its wasm filter and the clusters that it calls.
+"""The configuration that the Kuadrant operator gives its wasm filter, and which part of it is for which requests.
 
-Both are in EnvoyFilters that target the Gateway. The fields are those of the operator's wasm configuration
-(kuadrant-operator 1.5, internal/wasm/types.go).
+The fields are those of the operator's wasm configuration (kuadrant-operator 1.5, internal/wasm/types.go).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,21 +61,11 @@ class ActionSet:
 
 
 @dataclass(frozen=True)
-class Address:
-    """A port of a Kubernetes Service."""
-
-    namespace: str
-    service: str
-    port: int
-
-
-@dataclass(frozen=True)
 class Kuadrant:
-    """The filter's services by name, its action sets in order, and where its clusters lead to."""
+    """The filter's services by name, and its action sets in order."""
 
     services: Mapping[str, Service] = field(default_factory=dict)
     action_sets: tuple[ActionSet, ...] = ()
-    clusters: Mapping[str, Address] = field(default_factory=dict)
 
     def named(self, kind: str) -> dict[str, Service]:
         return {name: service for name, service in self.services.items() if service.kind == kind}
@@ -102,46 +91,8 @@ def _holds(predicate: str, request: Mapping[str, Any]) -> bool:
         return False
 
 
-def read(envoy_filters: Iterable[Mapping[str, Any]], namespace: str, gateway: str) -> Kuadrant:
-    """What the EnvoyFilters of one Gateway say; an empty answer when there are none: then nothing is asked."""
-    services: dict[str, Service] = {}
-    action_sets: list[ActionSet] = []
-    clusters: dict[str, Address] = {}
-    for item in envoy_filters:
-        if not targets(item, namespace, gateway):
-            continue
-        for patch in item["spec"].get("configPatches") or ():
-            value = (patch.get("patch") or {}).get("value") or {}
-            if patch.get("applyTo") == "CLUSTER":
-                clusters |= _cluster(value)
-            elif value.get("name") == WASM:
-                found, sets = _wasm(value)
-                services |= found
-                action_sets += sets
-    return Kuadrant(services, tuple(action_sets), clusters)
-
-
-def targets(item: Mapping[str, Any], namespace: str, gateway: str) -> bool:
-    references = item["spec"].get("targetRefs") or ()
-    return item["metadata"]["namespace"] == namespace and any(
-        reference.get("kind") == "Gateway" and reference.get("name") == gateway for reference in references
-    )
-
-
-def _cluster(value: Mapping[str, Any]) -> dict[str, Address]:
-    """The cluster's name and the Service of its first endpoint, ``<service>.<namespace>.svc...``."""
-    try:
-        endpoint = value["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-        socket = endpoint["address"]["socket_address"]
-        service, namespace, _rest = str(socket["address"]).split(".", 2)
-        return {str(value["name"]): Address(namespace, service, int(socket["port_value"]))}
-    except (KeyError, IndexError, ValueError) as error:
-        LOG.warning("cluster %s of an EnvoyFilter is left out: %s", value.get("name"), error)
-        return {}
-
-
-def _wasm(value: Mapping[str, Any]) -> tuple[dict[str, Service], list[ActionSet]]:
-    text = value["typed_config"]["value"]["config"]["configuration"]["value"]
+def read(text: str) -> Kuadrant:
+    """What the configuration of the filter says."""
     content = json.loads(text)
     services = {
         name: Service(
@@ -153,14 +104,13 @@ def _wasm(value: Mapping[str, Any]) -> tuple[dict[str, Service], list[ActionSet]
         for name, item in content["services"].items()
         if item["type"] in KINDS
     }
-    sets = []
-    for item in content["actionSets"]:
-        conditions = item.get("routeRuleConditions") or {}
-        sets.append(
-            ActionSet(
-                hostnames=tuple(conditions.get("hostnames") or ()),
-                predicates=tuple(conditions.get("predicates") or ()),
-                actions=tuple(item.get("actions") or ()),
-            )
-        )
-    return services, sets
+    return Kuadrant(services, tuple(_action_set(item) for item in content["actionSets"]))
+
+
+def _action_set(item: Mapping[str, Any]) -> ActionSet:
+    conditions = item.get("routeRuleConditions") or {}
+    return ActionSet(
+        hostnames=tuple(conditions.get("hostnames") or ()),
+        predicates=tuple(conditions.get("predicates") or ()),
+        actions=tuple(item.get("actions") or ()),
+    )

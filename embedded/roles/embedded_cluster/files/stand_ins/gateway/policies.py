@@ -41,7 +41,8 @@ def typed(kind: str, content: Mapping[str, Any]) -> Json:
 
 def stand_in_filters(kuadrant: Kuadrant) -> list[Json]:
     """The HTTP filters that act as Kuadrant's wasm filter does, in its order."""
-    made = [_authorization(name, service) for name, service in kuadrant.named(AUTH).items()]
+    made = [_no_false_path()]
+    made += [_authorization(name, service) for name, service in kuadrant.named(AUTH).items()]
     for kind in (LIMIT, CHECK, REPORT):
         made += [_rate_limit(name, service) for name, service in kuadrant.named(kind).items()]
     return made + _body_readers(kuadrant)
@@ -73,6 +74,13 @@ def default_policies(kuadrant: Kuadrant) -> Json:
     It cannot be the filter itself that is off by default: Envoy decides that before a filter has changed the host.
     """
     return {name: typed(_EXT_AUTHZ_PER_ROUTE, {"disabled": True}) for name in kuadrant.named(AUTH)}
+
+
+def _no_false_path() -> Json:
+    """A client must not choose what limits take for the path of its request."""
+    content = {"mutations": {"request_mutations": [{"remove": "x-envoy-original-path"}]}}
+    kind = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+    return {"name": "no-false-path", "typed_config": typed(kind, content)}
 
 
 def _authorization(name: str, service: Service) -> Json:

@@ -53,9 +53,7 @@ _BUCKETS: Final = [
     *(0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000),
     *(60000, 300000, 600000, 1800000, 3600000),
 ]
-# The stand-in's name of a cluster, and Istio's.
-_CLUSTER = re.compile(r"(?P<namespace>[^/|]+)/(?P<name>[^:|]+):\d+")
-_ISTIO_CLUSTER = re.compile(r"outbound\|\d+\|[^|]*\|(?P<name>[^.]+)\.(?P<namespace>[^.]+)\.svc\b.*")
+_CLUSTER = re.compile(r"outbound\|\d+\|[^|]*\|(?P<name>[^.]+)\.(?P<namespace>[^.]+)\.svc\b.*")
 _UNKNOWN = "unknown"
 _ENVOY_SECONDS = 5
 
@@ -118,7 +116,7 @@ class Telemetry:
 
 def destination(cluster: str | None) -> dict[str, str]:
     """The labels of the Service that a cluster of Envoy leads to; none for a request that was not routed."""
-    found = _ISTIO_CLUSTER.fullmatch(cluster or "") or _CLUSTER.fullmatch(cluster or "")
+    found = _CLUSTER.fullmatch(cluster or "")
     if found is None:
         name = namespace = host = _UNKNOWN
     else:

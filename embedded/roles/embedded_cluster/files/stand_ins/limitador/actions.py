@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Evaluates an action of Kuadrant's wasm configuration for one request.
 
-The gateway stand-in sends the action with the facts that its expressions may ask for; see stand_ins.gateway.policies.
+The gateway's Envoy sends the action with the facts that its expressions may ask for; see stand_ins.gateway.policies.
 Expressions are CEL; ``responseBodyJSON`` and ``requestBodyJSON`` take a JSON pointer.
 """
 
