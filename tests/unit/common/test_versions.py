@@ -31,7 +31,7 @@ def required(tool: str, module: str) -> str:
         ("kuadrant_operator", "controllers", "github.com/kuadrant/kuadrant-operator"),
         ("prometheus_operator", "prometheus-operator", "github.com/prometheus-operator/prometheus-operator"),
         ("gateway_api", "upstream", "sigs.k8s.io/gateway-api"),
-        ("cert_manager", "upstream", "github.com/cert-manager/cert-manager"),
+        ("cert_manager", "cert-manager", "github.com/cert-manager/cert-manager"),
     ],
 )
 def test_the_embedded_cluster_runs_the_pinned_version(component: str, tool: str, module: str) -> None:
