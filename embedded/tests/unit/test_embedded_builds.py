@@ -108,6 +108,14 @@ def test_sources_of_ours_are_built_and_decide_what_the_program_is(source: Path) 
     assert second["paths"] != first["paths"]
 
 
+def test_tools_that_are_built_in_one_go_have_all_their_stamps(source: Path) -> None:
+    stamps = {"plain": None, "one": {"a.b": "{version}"}, "two": {"c.d": "{plain}"}, "three": {"a.b": "{version}"}}
+    tools = [{**wanted("a")[0], "name": n, "package": f"example.com/a/{n}", "stamp": s} for n, s in stamps.items()]
+    module.run(parameters(source, tools), dry=False)
+    log = source.parent / "cache" / "llmops-maas" / "tools" / "log" / "plain.log"
+    assert " -ldflags -s -w -X a.b=v1.0.0 -X c.d=1.0.0 -o " in log.read_text()
+
+
 def test_builds_leave_nothing_outside_the_cache(source: Path, tmp_path: Path) -> None:
     go = Go("go", build_caches(tmp_path)).environment()
     for name in ("GOPATH", "GOCACHE", "GOMODCACHE"):

@@ -27,7 +27,7 @@ def required(tool: str, module: str) -> str:
 @pytest.mark.parametrize(
     ("component", "tool", "module"),
     [
-        ("kserve", "kserve", "github.com/kserve/kserve"),
+        ("kserve", "cert-manager", "github.com/kserve/kserve"),
         ("kuadrant_operator", "controllers", "github.com/kuadrant/kuadrant-operator"),
         ("prometheus_operator", "prometheus-operator", "github.com/prometheus-operator/prometheus-operator"),
         ("gateway_api", "upstream", "sigs.k8s.io/gateway-api"),

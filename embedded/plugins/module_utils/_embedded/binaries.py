@@ -33,6 +33,8 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases
 from ansible_collections.llmops.maas.plugins.module_utils._common.processes import run
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError
 
+# For the linker: without tables that only debuggers read.
+_SMALLER = "-s -w"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -70,7 +72,7 @@ class Tool:
 
     @property
     def all_ldflags(self) -> str:
-        return f"-s -w {self.ldflags}".strip()
+        return f"{_SMALLER} {self.ldflags}".strip()
 
 
 @dataclass
@@ -201,7 +203,9 @@ class ToolFinder:
                 output.mkdir()
             packages = [tool.package for tool in tools]
             edits = [edit for tool in tools for edit in tool.edits]
-            why = go.build(tools[0].mod, packages, output, tools[0].all_ldflags, self.log(tools[0]), edits)
+            stamps = [tool.ldflags for tool in tools if tool.ldflags]
+            ldflags = " ".join(dict.fromkeys([_SMALLER, *stamps]))
+            why = go.build(tools[0].mod, packages, output, ldflags, self.log(tools[0]), edits)
             if why:
                 return why
             for tool in tools:
