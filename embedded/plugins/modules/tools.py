@@ -54,6 +54,12 @@ options:
         description: How much work a build is, in relation to the others.
         type: int
         default: 60
+      optimised:
+        description:
+          - Whether the compiler optimises, which doubles the time of a build. The first tool of those that are built in
+            one go decides for all of them.
+        type: bool
+        default: false
       optional:
         description: Whether the rest can go on without it.
         type: bool
@@ -242,21 +248,18 @@ unchecked:
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import (
-    FoundTool,
-    Tool,
-    ToolFinder,
-    read_tools,
-)
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import ToolFinder, read_tools
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import (
     build_caches,
-    building,
     remove_build_caches,
 )
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.images import Images
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases import Releases
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.obtaining import (
+    by_module,
+    obtain,
+    ready_made,
+    select,
+)
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError, cache_home
@@ -268,6 +271,7 @@ TOOL_ARGUMENTS: dict[str, Any] = {
     "stamp": {"type": "dict"},
     "version_args": {"type": "list", "elements": "str"},
     "seconds": {"type": "int", "default": 60},
+    "optimised": {"type": "bool", "default": False},
     "optional": {"type": "bool", "default": False},
     "edits": {
         "type": "list",
@@ -303,47 +307,6 @@ ARGUMENTS: dict[str, Any] = {
     "tidy": {"type": "bool", "default": False},
     "unreachable": {"type": "list", "elements": "str", "default": []},
 }
-
-
-def select(tools: list[Tool], params: dict[str, Any]) -> list[Tool]:
-    """The tools of this call; raises SuperviseError for a name that is none of them."""
-    known = {tool.name for tool in tools}
-    for option in ("only", "paths", "prefetch"):
-        unknown = sorted(set(params[option]) - known)
-        if unknown:
-            raise SuperviseError(
-                f"{option} names {', '.join(unknown)}, which is none of the tools: {', '.join(sorted(known))}."
-            )
-    return [tool for tool in tools if not params["only"] or tool.name in params["only"]]
-
-
-def by_module(wanted: list[FoundTool]) -> list[list[Tool]]:
-    """Tools that share a module, to be built in one go."""
-    groups: dict[Path, list[Tool]] = {}
-    for found in wanted:
-        groups.setdefault(found.tool.mod.folder, []).append(found.tool)
-    return list(groups.values())
-
-
-def obtain(shop: ToolFinder, groups: list[list[Tool]], later: list[Tool]) -> tuple[list[FoundTool], dict[str, str]]:
-    """Have the groups made one after the other: what there is then, and of the others why not."""
-    made: list[FoundTool] = []
-    failed: dict[str, str] = {}
-    with building(shop.cache):
-        for group in groups:
-            there, why = shop.obtain(group, later)
-            made += there
-            failed |= why
-    return made, failed
-
-
-def ready_made(tools: list[Tool], params: dict[str, Any]) -> tuple[Releases, Images]:
-    """The two ways to get a program that is ready-made, without what did not answer earlier in this run."""
-    auto, unreachable = params["download"] == "auto", set(params["unreachable"])
-    # The first host of releases that does not answer ends all of them.
-    hosts = {urlsplit(tool.release.checksum).hostname for tool in tools if tool.release}
-    releases = Releases(enabled=auto and not hosts & unreachable)
-    return releases, Images(auto, [tool.reference for tool in tools if tool.reference], unreachable=unreachable)
 
 
 def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:

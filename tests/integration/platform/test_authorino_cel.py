@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import Go
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import Go, find_go, install_go
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import cache_home
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -27,7 +28,8 @@ from tests.support.auth_identities import questions
 from tests.support.auth_platform import MODES, expressions, planned
 
 SOURCES = CHECKOUT / "tests/tools/authorino_cel"
-MODULE = CHECKOUT / "embedded/roles/embedded_cluster/files/tools/authorino"
+ROLE = CHECKOUT / "embedded/roles/embedded_cluster"
+MODULE, CATALOGUE = ROLE / "files/tools/controllers", ROLE / "vars/main.yml"
 PARTS = (SOURCES / "main.go", MODULE / "go.mod", MODULE / "go.sum")
 
 
@@ -44,14 +46,13 @@ def engine() -> Path:
 
 
 def built(folder: Path) -> Path:
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("there is no Go to build Authorino's engine with")
+    version = yaml.safe_load(CATALOGUE.read_text())["__embedded_cluster_go_package"]
+    go = find_go([(1,)], cache_home(), version) or install_go(cache_home(), version)
     for path in PARTS:
         shutil.copy(path, folder)
-    # go.mod names Authorino alone; what its engine needs is found by its own go.mod.
-    environment = {**Go(go, folder / "caches").environment(), "GOFLAGS": "-mod=mod -modcacherw"}
-    command = [go, "build", "-o", "engine", "."]
+    # go.mod names Authorino, not its engine, whose version follows from it.
+    environment = {**Go(go.binary, folder / "caches").environment(), "GOFLAGS": "-mod=mod -modcacherw"}
+    command = [go.binary, "build", "-o", "engine", "."]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "engine"

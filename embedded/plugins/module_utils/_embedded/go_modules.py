@@ -123,6 +123,19 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Flags:
+    """What ``go build`` gives to the linker, and to the compiler for all packages."""
+
+    linker: str = ""
+    compiler: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        # The linker drops what debuggers need, so the compiler need not make it: a sixth of the time.
+        compiler = " ".join([*self.compiler, "-dwarf=false"])
+        return [f"-gcflags=all={compiler}", "-ldflags", self.linker]
+
+
+@dataclass(frozen=True)
 class Go:
     """A Go toolchain that needs no other one; what it downloads and compiles is kept in ``caches``."""
 
@@ -172,7 +185,7 @@ class Go:
         mod: GoMod,
         packages: Sequence[str],
         output: Path,
-        ldflags: str,
+        flags: Flags,
         log: Path,
         edits: Sequence[Edit] = (),
     ) -> str:
@@ -183,7 +196,7 @@ class Go:
         with _copy_of(mod) as folder:
             for module in sorted({edit.module for edit in edits}):
                 self._edit(mod, module, [edit for edit in edits if edit.module == module], Path(folder))
-            return self._compile(folder, packages, ["-ldflags", ldflags, "-o", str(output)], log)
+            return self._compile(folder, packages, [*flags.arguments(), "-o", str(output)], log)
 
     def _edit(self, mod: GoMod, module: str, edits: Sequence[Edit], folder: Path) -> None:
         """Build from an edited copy of a module, whose own files in the module cache stay as they are."""
@@ -201,8 +214,6 @@ class Go:
             "build",
             "-trimpath",
             "-buildvcs=false",
-            # The linker drops what debuggers need, so the compiler need not make it: a sixth of the time.
-            "-gcflags=all=-dwarf=false",
             *options,
             *packages,
         ]

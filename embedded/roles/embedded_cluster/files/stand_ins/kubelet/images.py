@@ -11,6 +11,7 @@ File format (YAML)::
         args: ['--addr=127.0.0.1:{port:8080}']   # appended to the container's own arguments
         drop_args: ['--leader-elect']      # regular expressions of whole arguments of the container to leave out
         env: {NAME: value}                 # added to the container's environment, overriding it
+        instead: Valkey                    # what runs, where it is not the image's own program; for people only
 
 The expressions are also used by KWOK (Go RE2) to leave these Pods alone, so they must keep to what both understand.
 Placeholders in command, args and env: see placeholders.py.
@@ -61,7 +62,7 @@ class ImageMap:
         return any(self.match(container.get("image", "")) for container in containers)
 
 
-_FIELDS = {"image", "command", "args", "drop_args", "env"}
+_FIELDS = {"image", "command", "args", "drop_args", "env", "instead"}
 
 
 def parse_image_map(content: Any) -> ImageMap:
