@@ -292,8 +292,30 @@ def node(name: str) -> dict[str, Any]:
     }
 
 
+def process_of(pod: Mapping[str, Any]) -> int:
+    """The process that is the only container of a Pod."""
+    (status,) = pod["status"]["containerStatuses"]
+    return int(status["containerID"].removeprefix("process://"))
+
+
 def condition(obj: Mapping[str, Any], kind: str) -> str | None:
     for item in obj.get("status", {}).get("conditions", ()):
         if item["type"] == kind:
             return str(item["status"])
     return None
+
+
+def listeners(pid: int) -> set[str]:
+    """Local addresses of all listening TCP sockets of a process, as /proc has them."""
+    inodes = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        target = str(link.readlink()) if link.is_symlink() else ""
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                found.add(fields[1].rpartition(":")[0])
+    return found

@@ -34,7 +34,9 @@ options:
         type: str
         required: true
       module:
-        description: Folder below O(source) that pins it. Its go.mod requires the module that O(tools[].package) is of.
+        description:
+          - Folder below O(source) that pins it. Its go.mod requires the module that O(tools[].package) is of.
+          - Sources beside go.mod are the folder's own package, whose path then lies below that module's.
         type: str
         required: true
       package:
@@ -119,7 +121,7 @@ options:
               - Without it the tag is trusted; digests then prove that manifests and layers are those of the tag.
             type: str
   source:
-    description: Directory with a folder (go.mod and go.sum) per module.
+    description: Directory with a folder per module, with go.mod, go.sum and sources of ours if there are any.
     type: path
     required: true
   paths:

@@ -37,7 +37,15 @@ from ansible_collections.llmops.maas.plugins.module_utils._wait.pods import (
 )
 from tests.support.api_server import find_binary
 from tests.support.model_hub import ModelHub
-from tests.support.stand_in_cluster import FILES, StandInCluster, condition, render, until
+from tests.support.stand_in_cluster import (
+    FILES,
+    StandInCluster,
+    condition,
+    listeners,
+    process_of,
+    render,
+    until,
+)
 
 NAMESPACE, STORE = "llm", "minio-system"
 CREDENTIALS = {"user": "u" + secrets.token_hex(8), "password": secrets.token_hex(20)}
@@ -180,22 +188,6 @@ def status_of(url: str) -> int:
         return error.code
 
 
-def listeners(pid: int) -> set[str]:
-    """Local addresses of all listening TCP sockets of a process, as /proc has them."""
-    inodes = set()
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        target = str(link.readlink()) if link.is_symlink() else ""
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in inodes:
-                found.add(fields[1].rpartition(":")[0])
-    return found
-
-
 def model_pod(name: str, uri: str, *, storage: dict[str, str] | None = None, **variables: str) -> list[dict[str, Any]]:
     """A model's Pod as KServe 0.15 makes it, with the Secret that its init container reads."""
     configuration = {
@@ -290,7 +282,7 @@ def test_the_store_answers_with_the_generated_credentials_alone(store: StandInCl
 
 def test_it_listens_on_loopback_only_and_keeps_the_password_out_of_the_process_list(store: StandInCluster) -> None:
     pod = minio(store) or {}
-    pid = int(pod["status"]["containerStatuses"][0]["containerID"].removeprefix("process://"))
+    pid = process_of(pod)
     found = listeners(pid)
     assert found == {"0100007F"}, found
     assert CREDENTIALS["password"].encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()

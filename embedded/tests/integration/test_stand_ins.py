@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -20,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.support.stand_in_cluster import FILES, StandInCluster, condition, render, until
+from tests.support.stand_in_cluster import StandInCluster, condition, until
 
 # Serves the files of its directory; /ready exists only when the file does, so a test decides about readiness.
 SERVER = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "{port:http}"]
@@ -38,17 +36,10 @@ try:
 except urllib.error.HTTPError as error:
     print(error.code, json.load(error)["message"])
 """
-CERT_MANAGER = {
-    "__embedded_cluster_tools": {},
-    "__embedded_cluster_python": sys.executable,
-    "embedded_cluster_keycloak": "",
-    "embedded_cluster_downloads": False,
-}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[StandInCluster]:
-    platform = yaml.safe_load(render("images.yaml.j2", **CERT_MANAGER, __embedded_cluster_stand_ins_dir=str(FILES)))
     # Sockets need a short path, which pytest's own directories are not.
     directory = Path(tempfile.mkdtemp(prefix="maas-"))
     made = StandInCluster(
@@ -56,7 +47,6 @@ def cluster() -> Iterator[StandInCluster]:
         [
             {"image": "web:.*", "command": SERVER, "drop_args": ["--useless"], "env": {"PYTHONUNBUFFERED": "1"}},
             {"image": "job:.*"},
-            *platform["images"],
         ],
     )
     try:
@@ -312,102 +302,3 @@ def test_no_process_outlives_the_stand_in_and_a_new_one_goes_on(cluster: StandIn
     assert web(pod)["restartCount"] >= 1
     cluster.kubectl("delete", "deployment", "again")
     until(lambda: cluster.pods("app=again") == [], "pod gone")
-
-
-# --- cert-manager: its CRDs, rights and Deployments are those of the real release.
-
-
-def cert_manager_manifest() -> Path:
-    """From the mirror that MAAS_MIRROR names, else from the one that the embedded cluster keeps in its cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    mirror = Path(os.environ.get("MAAS_MIRROR") or cache / "llmops-maas" / "mirror")
-    found = sorted(mirror.glob("cert-manager-v*.yaml"))
-    assert found, f"no manifest of cert-manager in {mirror}: set MAAS_MIRROR to a directory that has one"
-    return found[-1]
-
-
-@pytest.fixture(scope="module")
-def cert_manager(cluster: StandInCluster) -> StandInCluster:
-    cluster.kubectl("apply", "--server-side", "-f", str(cert_manager_manifest()))
-    for name in ("cert-manager", "cert-manager-cainjector", "cert-manager-webhook"):
-        cluster.kubectl("-n", "cert-manager", "rollout", "status", f"deployment/{name}", "--timeout=50s")
-
-    def injected() -> bool:
-        found = cluster.get("validatingwebhookconfiguration", "cert-manager-webhook") or {}
-        return bool(found["webhooks"][0]["clientConfig"].get("caBundle"))
-
-    until(injected, "caBundle of cert-manager's own webhook")
-    return cluster
-
-
-def issuer(name: str, **spec: Any) -> dict[str, Any]:
-    meta = {"name": name, "namespace": "default"}
-    return {"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": meta, "spec": spec}
-
-
-def certificate(name: str, signer: str, **spec: Any) -> dict[str, Any]:
-    meta = {"name": name, "namespace": "default"}
-    content = {"secretName": f"{name}-tls", "issuerRef": {"name": signer}, "privateKey": {"algorithm": "ECDSA"}} | spec
-    return {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": meta, "spec": content}
-
-
-def test_certificates_are_issued_by_a_ca_and_issued_again(cert_manager: StandInCluster) -> None:
-    cluster = cert_manager
-    cluster.apply(issuer("self", selfSigned={}), certificate("root", "self", isCA=True, commonName="root"))
-    cluster.apply(issuer("ca", ca={"secretName": "root-tls"}), certificate("leaf", "ca", dnsNames=["a.example"]))
-    cluster.kubectl(
-        "wait", "--for=condition=Ready", "certificate/root", "certificate/leaf", "issuer/ca", "--timeout=20s"
-    )
-    first = (cluster.get("secret", "leaf-tls") or {})["data"]
-    root = (cluster.get("secret", "root-tls") or {})["data"]
-    assert first["ca.crt"] == root["tls.crt"]
-    cluster.kubectl("delete", "secret", "leaf-tls")
-    again = until(lambda: cluster.get("secret", "leaf-tls"), "issued again")["data"]
-    assert again["tls.crt"] != first["tls.crt"]
-    cluster.apply(certificate("leaf", "ca", dnsNames=["b.example"]))
-    until(
-        lambda: (cluster.get("secret", "leaf-tls") or {})["data"]["tls.crt"] != again["tls.crt"], "new names, new issue"
-    )
-    until(lambda: (cluster.get("certificate", "leaf") or {})["status"]["revision"] == 3, "third revision")
-
-
-def test_an_issuer_that_cannot_work_here_says_so(cert_manager: StandInCluster) -> None:
-    acme = {"server": "https://acme.invalid/", "privateKeySecretRef": {"name": "x"}}
-    cert_manager.apply(issuer("acme", acme=acme), certificate("never", "acme", dnsNames=["a.example"]))
-    never = until(
-        lambda: (found := cert_manager.get("certificate", "never")) and found.get("status") and found, "status"
-    )
-    assert condition(never, "Ready") == "False"
-    assert "acme need the real cert-manager" in json.dumps(never["status"]["conditions"])
-
-
-def test_the_webhook_refuses_through_the_api_server(cert_manager: StandInCluster) -> None:
-    bad = json.dumps(certificate("bad", "ca"))
-    done = cert_manager.kubectl("apply", "-f", "-", text=bad, check=False)
-    assert done.returncode != 0
-    assert "at least one of commonName, dnsNames" in done.stderr
-
-
-def test_ca_bundles_are_filled(cert_manager: StandInCluster) -> None:
-    cluster = cert_manager
-    cluster.apply(issuer("self", selfSigned={}), certificate("hook", "self", dnsNames=["hook.default.svc"]))
-    config = {"service": {"name": "hook", "namespace": "default"}}
-    hook = {"name": "h.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"], "clientConfig": config}
-    annotations = {"cert-manager.io/inject-ca-from": "default/hook"}
-    kind = "ValidatingWebhookConfiguration"
-    cluster.apply(
-        {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": kind,
-            "metadata": {"name": "hook", "annotations": annotations},
-            "webhooks": [hook],
-        }
-    )
-
-    def bundle() -> str:
-        found = cluster.get(kind, "hook") or {}
-        return str(found["webhooks"][0]["clientConfig"].get("caBundle") or "")
-
-    filled = until(lambda: bundle() or None, "caBundle")
-    assert base64.b64decode(filled).startswith(b"-----BEGIN CERTIFICATE")
-    assert filled == (cluster.get("secret", "hook-tls") or {})["data"]["ca.crt"]

@@ -20,7 +20,7 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modul
 from ansible_collections.llmops.embedded.plugins.modules import tools as module
 from ansible_collections.llmops.embedded.plugins.plugin_utils._building.progress import BuildProgress, outcome
 
-# Writes the programs that it is asked for, except those whose package has "bad" in its name.
+# Writes the programs that it is asked for, with the sources beside go.mod, except those whose package has "bad" in it.
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo go version go1.30.0 linux/amd64; exit; fi
 if [ "$1" != build ]; then exit; fi
@@ -33,7 +33,7 @@ for package in "$@"; do
 done
 for package in "$@"; do
   if [ -d "$out" ]; then file=$out/${package##*/}; else file=$out; fi
-  echo '#!/bin/sh' > "$file" && chmod +x "$file"
+  { echo '#!/bin/sh'; cat *.go; } > "$file" 2>/dev/null; chmod +x "$file"
 done
 """
 MODULES = "require (\n\texample.com/a v1.0.0\n\texample.com/bad v2.0.0\n)\n"
@@ -92,6 +92,28 @@ def test_a_required_tool_fails_after_the_others_were_built(source: Path) -> None
         module.run(parameters(source, tools), dry=False)
     found = module.run(parameters(source, tools), dry=True)
     assert {item["name"]: item["source"] for item in found["tools"]} == {"a": "cache", "bad": "build", "c": "cache"}
+
+
+def test_sources_of_ours_are_built_and_decide_what_the_program_is(source: Path) -> None:
+    item = {"name": "c", "module": "other", "package": "example.com/c/ours"}
+    (source / "other" / "main.go").write_text("package main\n")
+    (source / "other" / "part.go").write_text("// part\n")
+    first = module.run(parameters(source, [item]), dry=False)
+    assert Path(first["paths"]["c"]).read_text() == "#!/bin/sh\npackage main\n// part\n"
+    assert first["tools"][0]["version"] == "v3.0.0"
+
+    (source / "other" / "part.go").write_text("// another part\n")
+    second = module.run(parameters(source, [item]), dry=False)
+    assert "// another part" in Path(second["paths"]["c"]).read_text()
+    assert second["paths"] != first["paths"]
+
+
+def test_tools_that_are_built_in_one_go_have_all_their_stamps(source: Path) -> None:
+    stamps = {"plain": None, "one": {"a.b": "{version}"}, "two": {"c.d": "{plain}"}, "three": {"a.b": "{version}"}}
+    tools = [{**wanted("a")[0], "name": n, "package": f"example.com/a/{n}", "stamp": s} for n, s in stamps.items()]
+    module.run(parameters(source, tools), dry=False)
+    log = source.parent / "cache" / "llmops-maas" / "tools" / "log" / "plain.log"
+    assert " -ldflags -s -w -X a.b=v1.0.0 -X c.d=1.0.0 -o " in log.read_text()
 
 
 def test_builds_leave_nothing_outside_the_cache(source: Path, tmp_path: Path) -> None:

@@ -27,11 +27,11 @@ def required(tool: str, module: str) -> str:
 @pytest.mark.parametrize(
     ("component", "tool", "module"),
     [
-        ("kserve", "kserve", "github.com/kserve/kserve"),
+        ("kserve", "cert-manager", "github.com/kserve/kserve"),
         ("kuadrant_operator", "controllers", "github.com/kuadrant/kuadrant-operator"),
         ("prometheus_operator", "prometheus-operator", "github.com/prometheus-operator/prometheus-operator"),
         ("gateway_api", "upstream", "sigs.k8s.io/gateway-api"),
-        ("cert_manager", "upstream", "github.com/cert-manager/cert-manager"),
+        ("cert_manager", "cert-manager", "github.com/cert-manager/cert-manager"),
     ],
 )
 def test_the_embedded_cluster_runs_the_pinned_version(component: str, tool: str, module: str) -> None:

@@ -34,6 +34,8 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.releases
 from ansible_collections.llmops.maas.plugins.module_utils._common.processes import run
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import SuperviseError
 
+# For the linker: without tables that only debuggers read.
+_SMALLER = "-s -w"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -75,7 +77,7 @@ class Tool:
 
     @property
     def all_ldflags(self) -> str:
-        return f"-s -w {self.ldflags}".strip()
+        return f"{_SMALLER} {self.ldflags}".strip()
 
     @property
     def gcflags(self) -> tuple[str, ...]:
@@ -211,7 +213,8 @@ class ToolFinder:
                 output.mkdir()
             packages = [tool.package for tool in tools]
             edits = [edit for tool in tools for edit in tool.edits]
-            flags = Flags(tools[0].all_ldflags, tools[0].gcflags)
+            stamps = [tool.ldflags for tool in tools if tool.ldflags]
+            flags = Flags(" ".join(dict.fromkeys([_SMALLER, *stamps])), tools[0].gcflags)
             why = go.build(tools[0].mod, packages, output, flags, self.log(tools[0]), edits)
             if why:
                 return why

@@ -31,7 +31,10 @@ _GO_VERSION = re.compile(r"go version go([0-9.]+)")
 
 @dataclass(frozen=True)
 class GoMod:
-    """A folder with go.mod and go.sum: ``requires`` maps modules to versions, replacements already applied."""
+    """A folder with go.mod and go.sum, and sources of ours if there are any.
+
+    ``requires`` maps modules to versions, replacements already applied.
+    """
 
     folder: Path
     main: str
@@ -61,14 +64,15 @@ class GoMod:
             raise SuperviseError(f"{self.folder / 'go.mod'} requires no module with the package {package}.")
         return max(owners, key=len)
 
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that a build reads here: go.mod and go.sum, then our own sources."""
+        return ["go.mod", "go.sum", *sorted(file.name for file in self.folder.glob("*.go"))]
+
     def digest(self, *more: str) -> str:
-        """Short digest of go.mod, go.sum and whatever else decides what comes out of a build."""
+        """Short digest of the files and whatever else decides what comes out of a build."""
         content = hashlib.sha256()
-        for part in (
-            (self.folder / "go.mod").read_bytes(),
-            (self.folder / "go.sum").read_bytes(),
-            *(m.encode() for m in more),
-        ):
+        for part in (*((self.folder / name).read_bytes() for name in self.files), *(m.encode() for m in more)):
             content.update(len(part).to_bytes(8, "big") + part)
         return content.hexdigest()[:12]
 
@@ -276,9 +280,9 @@ def _cannot_download(module: str, version: str, why: str) -> str:
 
 @contextlib.contextmanager
 def _copy_of(mod: GoMod) -> Iterator[str]:
-    """A writable copy of go.mod and go.sum, because the collection may be installed read-only."""
+    """A writable copy of the files, because the collection may be installed read-only."""
     with tempfile.TemporaryDirectory(prefix="llmops-maas-go-") as folder:
-        for name in ("go.mod", "go.sum"):
+        for name in mod.files:
             (Path(folder) / name).write_bytes((mod.folder / name).read_bytes())
         yield folder
 

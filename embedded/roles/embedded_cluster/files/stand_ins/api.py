@@ -18,10 +18,8 @@ import aiohttp
 import yaml
 
 JSON: Final = "application/json"
-JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
-METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 
@@ -139,16 +137,14 @@ class Api:
         if self._session:
             await self._session.close()
 
-    async def request(
-        self, method: str, path: str, body: Any = None, *, content_type: str = JSON, accept: str = JSON
-    ) -> Any:
+    async def request(self, method: str, path: str, body: Any = None, *, content_type: str = JSON) -> Any:
         """Parsed JSON of the answer.
 
         Raises ApiError for a refusal, aiohttp.ClientError or TimeoutError when the server cannot be reached.
         """
         if self._session is None:
             raise RuntimeError("Api is used outside its context manager")
-        headers = {"Accept": accept}
+        headers = {"Accept": JSON}
         token = self.kubeconfig.token()
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -163,11 +159,6 @@ class Api:
             if response.content_type != JSON:
                 return await response.text()
             return await response.json()
-
-    async def metadata(self, path: str) -> list[dict[str, Any]]:
-        """The metadata alone of all objects of a collection: the way to look at many large ones."""
-        answer = await self.request("GET", path, accept=METADATA_LIST)
-        return [item["metadata"] for item in answer["items"]]
 
     async def find(self, path: str) -> Any | None:
         """The object at path, or None when there is none."""

@@ -4,7 +4,7 @@
 """Watches objects with kopf, without kopf ever writing to them.
 
 Only ``kopf.on.event`` handlers are used: the other kinds keep their progress in annotations and finalizers of the
-watched objects, which a kubelet must not do to Pods nor cert-manager to Certificates.
+watched objects, which a kubelet must not do to Pods.
 """
 
 from __future__ import annotations

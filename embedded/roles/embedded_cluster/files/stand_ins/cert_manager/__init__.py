@@ -1,4 +1,0 @@
-# Copyright (c) 2026, llmops.maas contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""cert-manager stand-in: issues the Secrets of Certificates, fills caBundles and answers cert-manager's webhook."""
