@@ -15,6 +15,7 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import (
     Go,
     build_caches,
+    building,
     remove_build_caches,
 )
 from ansible_collections.llmops.embedded.plugins.modules import tools as module
@@ -136,6 +137,16 @@ def test_what_builds_kept_goes_when_nothing_is_missing(source: Path) -> None:
     assert not kept.exists()
     assert not module.run(parameters(source, wanted("a"), tidy=True), dry=False)["changed"]
     assert not remove_build_caches(kept.parent)
+
+
+def test_what_another_run_builds_with_is_left_to_it(tmp_path: Path) -> None:
+    kept = build_caches(tmp_path)
+    kept.mkdir(parents=True)
+    with building(tmp_path):
+        assert not remove_build_caches(tmp_path)
+    assert kept.is_dir()
+    assert remove_build_caches(tmp_path)
+    assert not kept.exists()
 
 
 def test_a_build_says_what_it_took(source: Path) -> None:

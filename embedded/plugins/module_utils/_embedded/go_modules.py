@@ -301,17 +301,23 @@ def build_caches(cache: Path) -> Path:
     return cache / "build"
 
 
-def building(cache: Path) -> contextlib.AbstractContextManager[None]:
-    """Nobody else builds, downloads modules or removes the caches of builds meanwhile."""
+def building(cache: Path, timeout: float = 3600) -> contextlib.AbstractContextManager[None]:
+    """Nobody else builds, downloads modules or removes the caches of builds meanwhile.
+
+    Raises SuperviseError if somebody else still does after ``timeout`` seconds.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    return file_lock(cache / ".build.lock", 3600, "Another run is building programs of the embedded cluster")
+    return file_lock(cache / ".build.lock", timeout, "Another run is building programs of the embedded cluster")
 
 
 def remove_build_caches(cache: Path) -> bool:
-    """Remove what builds left; says whether there was anything."""
-    with building(cache):
-        there = build_caches(cache).exists()
-        shutil.rmtree(build_caches(cache), ignore_errors=True)
+    """Remove what builds left; says whether there was anything. What another run is using now is left to that run."""
+    try:
+        with building(cache, timeout=0):
+            there = build_caches(cache).exists()
+            shutil.rmtree(build_caches(cache), ignore_errors=True)
+    except SuperviseError:
+        return False
     return there
 
 
