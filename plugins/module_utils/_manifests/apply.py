@@ -42,7 +42,7 @@ def apply(kube: Kube, inputs: Inputs, record: Record, records: Records | None, o
     intact = drift.intact(applied_before(resolved, seen, record, options, inputs.options_digest))
     plan = decide(resolved, seen, intact, check=options.check)
     outcome.counts["unchanged"] += len(intact)
-    patcher = Patcher(kube, options)
+    patcher = Patcher(kube, options, record.entries)
     try:
         if options.check:
             for applied in rehearse(plan, patcher):

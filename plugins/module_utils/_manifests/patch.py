@@ -20,7 +20,7 @@ from ansible_collections.llmops.maas.plugins.module_utils._kube.apply import (
     server_side_apply,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._kube.client import ApiError, Kube, KubeError, ResourceType
-from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest
+from ansible_collections.llmops.maas.plugins.module_utils._kube.documents import Manifest, ObjectKey
 from ansible_collections.llmops.maas.plugins.module_utils._kube.errors import webhook_trouble, worth_retrying
 from ansible_collections.llmops.maas.plugins.module_utils._kube.undeclared import drop_path, undeclared_fields
 from ansible_collections.llmops.maas.plugins.module_utils._kube.yaml import dump_json
@@ -31,21 +31,27 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.client_side
     without_client_fields,
 )
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.diff import content
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.field_sets import Fields, paths
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.live_objects import get_object
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.lost_fields import lost_fields
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.outcome import ApplyOptions
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import owns_field, path_parts
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.record import Entry
 
 # How many fields a warning names.
 _SHOWN = 10
+_PAUSE = 0.2
 _VALIDATION = {"strict": "Strict", "warn": "Warn", "ignore": "Ignore"}
 
 
 class Patcher:
     """Applies manifests. All methods may be called from several threads."""
 
-    def __init__(self, kube: Kube, options: ApplyOptions) -> None:
+    def __init__(self, kube: Kube, options: ApplyOptions, applied: Mapping[ObjectKey, Entry]) -> None:
+        """``applied``: what is recorded of the objects from before."""
         self.kube = kube
         self.options = options
+        self._applied = dict(applied)
         self.warnings: set[str] = set()
 
     def apply(
@@ -54,14 +60,20 @@ class Patcher:
         """Apply one object and return it as it is then. Raises the last error when the time is up.
 
         ``live`` is the object as it is, None when there is none. Where fields may be taken over, those of a client-side
-        apply are, so that the ones that the manifest lacks are removed; else a warning names them.
+        apply are, so that the ones that the manifest lacks are removed; else a warning names them. So are fields that
+        we have lost (lost_fields.py), again if a controller takes them from us meanwhile.
         """
-        taken = self._take_over(manifest, resource, live, deadline)
-        payload = self._payload(manifest, taken, unpinned=taken is not live)
         again = partial(worth_retrying, new_kind=new_kind, pinned=bool(manifest.pins))
-        answer: dict[str, Any] = persist(lambda: self._send(manifest, resource, payload), deadline, again)
-        self._warn_of_leftovers(manifest, answer)
-        return answer
+        for _turn in deadline.attempts(_PAUSE):
+            taken = self._take_over(manifest, resource, live, deadline)
+            payload = self._payload(manifest, taken, unpinned=taken is not live)
+            answer: dict[str, Any] = persist(partial(self._send, manifest, resource, payload), deadline, again)
+            if not self._lost(manifest, answer):
+                self._warn_of_leftovers(manifest, answer)
+                return answer
+            live = answer
+        left = ", ".join(paths(self._lost(manifest, live)))
+        raise KubeError(f"{left} could not be removed: another controller writes the object all the time")
 
     def dry_run(self, manifest: Manifest, resource: ResourceType, live: Any) -> dict[str, Any]:
         """The object as it would be after an apply."""
@@ -73,7 +85,8 @@ class Patcher:
         seen = {**live, "metadata": {**live["metadata"], "managedFields": entries}}
         answer = self._send(manifest, resource, self._payload(manifest, seen), dry_run=True)
         ignored = self.options.create_only_fields(manifest.kind, manifest.name)
-        wanted = without_client_fields(answer, live["metadata"], ignored)
+        lost = self._lost(manifest, live)
+        wanted = without_client_fields(answer, live["metadata"], ignored, lost, force=self.options.force)
         return self._with_defaults(manifest, resource, live, wanted)
 
     def _with_defaults(self, manifest: Manifest, resource: ResourceType, live: Any, wanted: Any) -> dict[str, Any]:
@@ -87,7 +100,7 @@ class Patcher:
         return answer
 
     def _take_over(self, manifest: Manifest, resource: ResourceType, live: Any, deadline: Deadline) -> Any:
-        """Become the owner of what client-side applies own; returns the object as it is then, ``live`` if nothing is.
+        """Become the owner of what is to be; returns the object as it is then, ``live`` if that is nothing.
 
         The patch is that of UpgradeManagedFieldsPatch in k8s.io/client-go/util/csaupgrade. It is sent when the server
         would take the apply that follows, so that a manifest that it refuses changes no owner.
@@ -122,10 +135,19 @@ class Patcher:
 
     def _taken_over(self, manifest: Manifest, live: Any) -> list[dict[str, Any]] | None:
         """The ``managedFields`` to be: None when nothing is to be taken over."""
-        if live is None or not self.options.force:
+        if live is None:
             return None
         ignored = self.options.create_only_fields(manifest.kind, manifest.name)
-        return taken_over(live["metadata"], self.options.manager, ignored)
+        lost = self._lost(manifest, live)
+        return taken_over(live["metadata"], self.options.manager, ignored, lost, force=self.options.force)
+
+    def _lost(self, manifest: Manifest, live: Mapping[str, Any]) -> Fields:
+        """Fields that we applied, that nobody owns any more, and that the manifest lacks."""
+        entry = self._applied.get(manifest.key)
+        if entry is None or not entry.fields or entry.uid != live["metadata"]["uid"]:
+            return {}
+        ignored = self.options.create_only_fields(manifest.kind, manifest.name)
+        return lost_fields(live, entry.fields, manifest.body(), ignored)
 
     def _warn_of_leftovers(self, manifest: Manifest, answer: Mapping[str, Any]) -> None:
         ignored = self.options.create_only_fields(manifest.kind, manifest.name)

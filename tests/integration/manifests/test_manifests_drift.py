@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.error import HTTPError
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -157,3 +158,53 @@ def test_apply_under_our_own_name_is_undone(
     done = run(*objects(), force_conflicts=True)
     assert done.changed == (data != DATA)
     assert fetch(api_server, namespace)["map"]["data"] == DATA
+
+
+def disowned(server: ApiServer, namespace: str, name: str, field: str, new_owner: str = "") -> None:
+    """Take a field and all below from its owner without changing it, as istiod's writes of a Gateway's status do."""
+    path = PATHS[name].format(namespace)
+    metadata = server.request("GET", path)["metadata"]
+    entries = metadata["managedFields"]
+    (ours,) = (entry for entry in entries if entry["manager"] == "llmops.maas")
+    taken = {**ours, "fieldsV1": {field: ours["fieldsV1"].pop(field)}, "manager": new_owner, "operation": "Update"}
+    changed = [*entries, taken] if new_owner else entries
+    patch = [{"op": "replace", "path": "/metadata/managedFields", "value": changed}]
+    server.request("PATCH", path, patch, "application/json-patch+json")
+
+
+def service(*names: str) -> dict[str, Any]:
+    ports = [port for port in PORTS if port["name"] in names]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "service", "labels": LABELS},
+        "spec": {"selector": {"app": "x"}, "ports": ports},
+    }
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_nobody_owns_any_more_is_removed_with_the_manifest(
+    run: Run, api_server: ApiServer, namespace: str, force: bool
+) -> None:
+    run(service("http", "dns"), force_conflicts=force)
+    disowned(api_server, namespace, "service", "f:spec")
+    assert run(service("http", "dns"), force_conflicts=force).writes == []
+    rehearsed = run(service("http"), force_conflicts=force, check=True, diff=True)
+    assert rehearsed.changed
+    assert "dns" in rehearsed.result["diff"][0]["before"]
+    assert "dns" not in rehearsed.result["diff"][0]["after"]
+    assert run(service("http"), force_conflicts=force).changed
+    (port,) = fetch_one(api_server, namespace, "service")["spec"]["ports"]
+    assert port["name"] == "http"
+    assert run(service("http"), force_conflicts=force).writes == []
+
+
+def test_what_others_own_now_stays(run: Run, api_server: ApiServer, namespace: str) -> None:
+    run(service("http", "dns"))
+    disowned(api_server, namespace, "service", "f:spec", new_owner="somebody")
+    run(service("http"))
+    assert [port["name"] for port in fetch_one(api_server, namespace, "service")["spec"]["ports"]] == ["http", "dns"]
+
+
+def fetch_one(server: ApiServer, namespace: str, name: str) -> Any:
+    return server.request("GET", PATHS[name].format(namespace))

@@ -70,12 +70,12 @@ CONTROLLER = entry("controller", "Update", {"f:status": {}}, subresource="status
 )
 def test_client_side_applies_are_known_by_name_or_annotation(known: dict[str, Any], client: bool) -> None:
     assert has_client_fields({"managedFields": [known]}) == client
-    assert (taken_over({"managedFields": [known]}, "us", []) is not None) == client
+    assert (taken_over({"managedFields": [known]}, "us", [], {}, force=True) is not None) == client
 
 
 def test_what_they_own_becomes_ours() -> None:
     ours = entry("us", "Apply", OURS, time="now")
-    merged = taken_over(metadata(KUBECTL, CONTROLLER, ours), "us", ["spec.type"])
+    merged = taken_over(metadata(KUBECTL, CONTROLLER, ours), "us", ["spec.type"], {}, force=True)
     assert merged is not None
     assert merged[1:] == [CONTROLLER]
     fields = merged[0].pop("fieldsV1")
@@ -88,7 +88,9 @@ def test_what_they_own_becomes_ours() -> None:
 
 def test_a_leaf_of_one_and_members_of_the_other_are_both_kept() -> None:
     ours = entry("us", "Apply", {"f:data": {}})
-    merged = taken_over(metadata(entry("kubectl-client-side-apply", "Update", {"f:data": {"f:a": {}}}), ours), "us", [])
+    merged = taken_over(
+        metadata(entry("kubectl-client-side-apply", "Update", {"f:data": {"f:a": {}}}), ours), "us", [], {}, force=True
+    )
     assert merged is not None
     assert merged[0]["fieldsV1"] == {"f:data": {".": {}, "f:a": {}}}
 
@@ -131,7 +133,7 @@ def test_a_dry_run_shows_what_a_takeover_removes() -> None:
             ],
         },
     }
-    after = without_client_fields(answer, known, [])
+    after = without_client_fields(answer, known, [], {}, force=True)
     # The defaults that kubectl's entry owns as well are the server's to put in again.
     assert after["spec"] == {"ports": [{"port": 80, "protocol": "TCP"}]}
     assert after["metadata"]["finalizers"] == ["x/y", "z"]
