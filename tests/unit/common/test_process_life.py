@@ -137,6 +137,8 @@ PUT_OFF = """
 import os, signal
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.process_life import undisturbed
 
+# What a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     with undisturbed():
         os.kill(os.getpid(), signal.SIGINT)

@@ -314,6 +314,6 @@ def _check_image(tool: Tool) -> None:
     if tool.image and tool.edits:
         raise SuperviseError(f"{tool.name} has edits, which no image of upstream's has: remove its image.")
     try:
-        _ = tool.reference
+        str(tool.reference)
     except (RegistryError, KeyError) as error:
         raise SuperviseError(f"The image of {tool.name} cannot be used: {error}.") from error

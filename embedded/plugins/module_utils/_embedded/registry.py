@@ -143,7 +143,7 @@ class Checked(io.RawIOBase):
 
 
 def check_digest(wanted: str, found: str) -> None:
-    algorithm, _, value = wanted.partition(":")
+    algorithm, _colon, value = wanted.partition(":")
     if found != value:
         raise RegistryError(f"what came for {wanted} has the digest {algorithm}:{found}, so it is not used")
 
@@ -240,7 +240,7 @@ class Registry:
 
     def _log_in(self, challenge: str) -> None:
         """Get a token that anybody gets (distribution.github.io/distribution/spec/auth/token)."""
-        kind, _, rest = challenge.partition(" ")
+        kind, _blank, rest = challenge.partition(" ")
         asked = parse_keqv_list([item for item in parse_http_list(rest) if "=" in item])
         realm = asked.get("realm", "")
         if kind.lower() != "bearer" or not realm:
