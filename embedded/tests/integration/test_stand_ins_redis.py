@@ -100,7 +100,7 @@ def limitador(replicas: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[StandInCluster]:
-    tools = {"__embedded_cluster_tools": {}, "embedded_cluster_keycloak": ""}
+    tools = {"__embedded_cluster_tools": {}, "embedded_cluster_keycloak": "", "embedded_cluster_downloads": False}
     paths = {"__embedded_cluster_python": sys.executable, "__embedded_cluster_stand_ins_dir": str(FILES)}
     directory = Path(tempfile.mkdtemp(prefix="maas-"))
     made = StandInCluster(directory, yaml.safe_load(render("images.yaml.j2", **tools, **paths))["images"])
