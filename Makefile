@@ -108,13 +108,10 @@ docs: $(VENV)/.dev ## Write READMEs of roles and the changelog's lists of plugin
 	@python tests/tools/role_readmes.py
 	@python tests/tools/changelog_plugins.py
 
-# Two files at a time: the tests of one share what they deployed, and much of their time is spent waiting.
-PYTEST := python -m pytest -q --numprocesses 2 --dist loadfile
-
 .PHONY: unit
 unit: $(VENV)/.dev ## Tests that need no server
 	@echo ">> unit tests"
-	@$(PYTEST) tests/unit tests/docs embedded/tests/unit
+	@python -m pytest -q --numprocesses 2 --dist loadfile tests/unit tests/docs embedded/tests/unit
 
 .PHONY: sanity
 sanity: $(VENV)/.dev ## ansible-test sanity
@@ -123,13 +120,13 @@ sanity: $(VENV)/.dev ## ansible-test sanity
 
 .PHONY: range
 range: $(VENV)/.dev tools ## Sanity, unit tests and site.yml on the oldest and the newest ansible-core (STEPS='sanity units')
-	@echo ">> both ends of the range of ansible-core (about 7 min)"
+	@echo ">> both ends of the range of ansible-core (about 11 min)"
 	@python tests/tools/ansible_range.py $(STEPS)
 
 .PHONY: integration
 integration: $(VENV)/.dev tools ## Tests against a real API server and the deployed platform
-	@echo ">> integration tests (about 15 min)"
-	@$(PYTEST) tests/integration embedded/tests/integration --durations=10
+	@echo ">> integration tests (about 30 min)"
+	@python -m pytest -q tests/integration embedded/tests/integration --durations=10
 
 .PHONY: keycloak
 keycloak: $(VENV)/.dev tools ## Tests of tokens with a real Keycloak (needs Java 17 and Maven)

@@ -264,8 +264,8 @@ def test_steady_traffic_sees_no_refusal_while_all_keys_rotate(site: Site) -> Non
     sys.stdout.write(f"{sum(traffic.statuses.values())} checks, {traffic.rate:.0f} a second\n")
     assert traffic.refused == []
     assert set(traffic.statuses) == {200}
-    # Thousands on two idle cores; the bound is for shared ones.
-    assert traffic.rate > 100
+    # Enough of them that a moment without a valid key would have been seen; how fast they are is not tested.
+    assert sum(traffic.statuses.values()) > 10 * len(users)
     for row in result["api_keys"]:
         ended = datetime.fromisoformat(row["retire_after"]).timestamp()
         assert 0 <= clients.ended[row["user"]] - ended < 2, row
