@@ -137,13 +137,14 @@ def _immutable_advice(error: ApiError) -> str:
 
 
 def _field_advice(message: str) -> str:
-    unknown = _UNKNOWN_FIELD.findall(message)
+    # Sorted, for the server names them in any order.
+    unknown = sorted(_UNKNOWN_FIELD.findall(message))
     if unknown:
         return f"correct or remove {', '.join(unknown)}, or set validate: warn"
-    undeclared = undeclared_fields(message)
+    undeclared = sorted(undeclared_fields(message))
     if undeclared:
         return f"correct or remove {', '.join(undeclared)}: this kind has no such field (validate: warn leaves it out)"
-    numbers = _NO_TEXT.findall(message)
+    numbers = sorted(_NO_TEXT.findall(message))
     if numbers:
         return f"quote {', '.join(numbers)}: YAML takes what stands there for a number or a boolean"
     if _DUPLICATE.search(message):
