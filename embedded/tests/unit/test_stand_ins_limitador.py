@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
 
-from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.api import ApiError
+from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins import service_names
 from ansible_collections.llmops.embedded.roles.embedded_cluster.files.stand_ins.limitador import (
     __main__ as server,
 )
@@ -218,12 +218,8 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def as_it_is(host: str) -> str:
-    return host
-
-
 def test_without_redis_questions_fail_and_the_message_has_no_password() -> None:
-    counts = storage.SharedStorage(f"redis://:hush@127.0.0.1:{closed_port()}/0", as_it_is)
+    counts = storage.SharedStorage(f"redis://:hush@127.0.0.1:{closed_port()}/0")
     for question in (counts.get("key"), counts.incr("key", 60)):
         with pytest.raises(storage.StorageUnavailableError) as caught:
             asyncio.run(question)  # type: ignore[arg-type]
@@ -232,7 +228,7 @@ def test_without_redis_questions_fail_and_the_message_has_no_password() -> None:
 
 def test_a_start_without_redis_fails_with_the_place_but_not_the_password() -> None:
     url = f"redis://user:hush@127.0.0.1:{closed_port()}/3"
-    counts = storage.SharedStorage(url, as_it_is, Retry(NoBackoff(), 2))
+    counts = storage.SharedStorage(url, Retry(NoBackoff(), 2))
     with pytest.raises(storage.StorageUnavailableError) as caught:
         asyncio.run(counts.connect())
     assert f"Failed to connect to Redis at {url.replace('hush', '****')}: " in str(caught.value)
@@ -241,35 +237,30 @@ def test_a_start_without_redis_fails_with_the_place_but_not_the_password() -> No
 @pytest.mark.parametrize("url", ["cassandra://:hush@x:1", "hush"])
 def test_a_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="does not begin with redis://") as caught:
-        asyncio.run(storage.SharedStorage(url, as_it_is).connect())
+        asyncio.run(storage.SharedStorage(url).connect())
     assert "hush" not in str(caught.value)
 
 
-class Services:
-    """The API server as far as names need it; None: it is away."""
+def test_names_of_services_are_resolved_as_by_the_clusters_dns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.100.0.9 redis.kuadrant-system.svc.cluster.local redis.kuadrant-system.svc\n")
+    monkeypatch.setenv(service_names.VARIABLE, str(hosts))
+    asked: list[str] = []
 
-    def __init__(self, found: dict[str, Any] | None) -> None:
-        self.found = found
+    def elsewhere(host: str, *_arguments: Any, **_options: Any) -> Any:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "asked elsewhere")
 
-    async def find(self, path: str) -> Any:
-        if self.found is None:
-            raise ApiError(503, "away")
-        return self.found.get(path)
-
-
-def test_names_of_services_are_resolved_as_by_the_clusters_dns() -> None:
-    path = "/api/v1/namespaces/kuadrant-system/services/redis"
-    api = Services({path: {"spec": {"clusterIP": "127.100.0.9"}}})
-    names = storage.ServiceNames(api)  # type: ignore[arg-type]
-    for host in ("redis.kuadrant-system.svc.cluster.local", "redis.kuadrant-system.svc"):
-        assert asyncio.run(names.resolve(host)) == "127.100.0.9"
-    assert asyncio.run(names.resolve("redis.example.com")) == "redis.example.com"
-    with pytest.raises(storage.StorageUnavailableError, match=r"no Service for gone\.x\.svc"):
-        asyncio.run(names.resolve("gone.x.svc"))
-    api.found = None
-    assert asyncio.run(names.resolve("redis.kuadrant-system.svc")) == "127.100.0.9"
-    with pytest.raises(storage.StorageUnavailableError, match="not resolved"):
-        asyncio.run(names.resolve("other.kuadrant-system.svc"))
+    monkeypatch.setattr(socket, "getaddrinfo", elsewhere)
+    service_names.install()
+    names = ("redis.kuadrant-system.svc.cluster.local", "redis.kuadrant-system.svc", "redis.example.com")
+    for name in names:
+        with pytest.raises(storage.StorageUnavailableError, match="asked elsewhere"):
+            asyncio.run(storage.SharedStorage(f"redis://:hush@{name}:6379").get("key"))
+    assert asked == ["127.100.0.9", "127.100.0.9", "redis.example.com"]
+    with pytest.raises(storage.StorageUnavailableError, match=r"no Service gone\.x\.svc"):
+        asyncio.run(storage.SharedStorage("redis://gone.x.svc:6379").get("key"))
+    assert len(asked) == len(names)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +277,7 @@ def test_the_storage_is_the_one_that_the_operator_names(
     monkeypatch: pytest.MonkeyPatch, own: list[str], environment: str, expected: tuple[str, str | None]
 ) -> None:
     ports = ["--http-port", "8080", "--rls-port", "8081"]
-    map_adds = ["--http-port=1", "--rls-port=2", "--kubeconfig=/k"]
+    map_adds = ["--http-port=1", "--rls-port=2"]
     monkeypatch.setattr(sys, "argv", ["limitador", *ports, "/limits.yaml", *own, *map_adds])
     monkeypatch.setenv("LIMITADOR_OPERATOR_REDIS_URL", environment)
     options = server.arguments()

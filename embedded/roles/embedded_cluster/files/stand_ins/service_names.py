@@ -9,11 +9,14 @@ The kubelet stand-in writes the names into a hosts file; the image map gives its
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Any
 
 VARIABLE = "SERVICE_NAMES"
+# What no other DNS knows, and so is not asked for.
+_OF_THE_CLUSTER = re.compile(r".+\.svc(\.cluster\.local)?\.?")
 
 
 def address_of(name: str, hosts: Path) -> str | None:
@@ -26,14 +29,20 @@ def address_of(name: str, hosts: Path) -> str | None:
 
 
 def install() -> None:
-    """From now on this process resolves the names of Services too. The file is read at each look-up, so that a Service
-    made later is found as well.
+    """From now on this process resolves the names of Services too; socket.gaierror for one that there is not.
+
+    The file is read at each look-up, so that a Service made later is found as well.
     """
     hosts = Path(os.environ[VARIABLE])
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
-        return resolve((isinstance(name, str) and address_of(name, hosts)) or host, *arguments, **options)
+        if not isinstance(name, str):
+            return resolve(host, *arguments, **options)
+        address = address_of(name, hosts)
+        if address is None and _OF_THE_CLUSTER.fullmatch(name):
+            raise socket.gaierror(socket.EAI_NONAME, f"there is no Service {name}")
+        return resolve(address or host, *arguments, **options)
 
     socket.getaddrinfo = getaddrinfo

@@ -17,12 +17,12 @@ from typing import Any
 import grpc
 from aiohttp import web
 
-from ..api import Api, Kubeconfig, KubeconfigError
+from .. import service_names
 from . import rls
 from .actions import ExpressionError, Question, question
 from .limits import Counters, Limit, LimitsFile
 from .metrics import LimitMetrics
-from .storage import ServiceNames, SharedStorage, StorageUnavailableError
+from .storage import SharedStorage, StorageUnavailableError
 
 LOG = logging.getLogger(__name__)
 
@@ -97,14 +97,14 @@ async def run(options: argparse.Namespace) -> None:
     if options.storage not in _REDIS:
         await _serve(options, Service(limits, metrics=metrics), limits, stop)
         return
-    async with Api(Kubeconfig(options.kubeconfig)) as api:
-        storage = SharedStorage(options.url, ServiceNames(api).resolve)
-        # It ends where Redis is not there, and the kubelet starts it again, as Limitador.
-        await storage.connect()
-        try:
-            await _serve(options, Service(limits, Counters(storage), metrics), limits, stop)
-        finally:
-            await storage.close()
+    service_names.install()
+    storage = SharedStorage(options.url)
+    # It ends where Redis is not there, and the kubelet starts it again, as Limitador.
+    await storage.connect()
+    try:
+        await _serve(options, Service(limits, Counters(storage), metrics), limits, stop)
+    finally:
+        await storage.close()
 
 
 async def _serve(options: argparse.Namespace, service: Service, limits: LimitsFile, stop: asyncio.Event) -> None:
@@ -160,7 +160,6 @@ async def _status_server(port: int, counted: LimitMetrics) -> web.AppRunner:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="stand_ins.limitador", description=__doc__)
-    parser.add_argument("--kubeconfig", type=Path, help="may read Services; for the address of Redis")
     parser.add_argument("--rls-port", type=int, required=True, help="of the rate limit service, on loopback")
     parser.add_argument("--http-port", type=int, required=True, help="of /status and /metrics, on loopback")
     parser.add_argument("limits", type=Path, help="limits file (YAML); read again when it changes")
@@ -182,7 +181,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         asyncio.run(run(options))
-    except (KubeconfigError, StorageUnavailableError, ValueError, OSError, RuntimeError) as error:
+    except (StorageUnavailableError, ValueError, OSError, RuntimeError) as error:
         print(f"Limitador stand-in: {error}", file=sys.stderr)
         return 1
     return 0

@@ -11,12 +11,10 @@ is away. The library's script for adding is the same as Limitador's.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
-import aiohttp
 from limits.aio.storage import RedisStorage
 from limits.aio.storage.redis.valkey import ValkeyBridge
 from valkey.asyncio import Valkey
@@ -24,16 +22,11 @@ from valkey.asyncio.retry import Retry
 from valkey.backoff import FullJitterBackoff
 from valkey.exceptions import ValkeyError
 
-from ..api import Api, ApiError
-
 T = TypeVar("T")
 
 _SCHEMES = {"redis": "async+valkey", "rediss": "async+valkeys"}
-_SERVICE = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?\.?")
 # As the client library of Limitador tries it: six more times, with up to 0.2, 0.4, ... 6.4 s between them.
 _RETRIES, _FIRST_SECONDS, _LAST_SECONDS = 6, 0.1, 6.4
-
-Resolve = Callable[[str], Awaitable[str]]
 
 
 class StorageUnavailableError(Exception):
@@ -53,9 +46,8 @@ class CountStorage(Protocol):
 class SharedStorage:
     """Counts in Redis. Each call raises StorageUnavailableError while that is away."""
 
-    def __init__(self, url: str, resolve: Resolve, retry: Retry | None = None) -> None:
+    def __init__(self, url: str, retry: Retry | None = None) -> None:
         self._url = url
-        self._resolve = resolve
         self._retry = retry or Retry(FullJitterBackoff(cap=_LAST_SECONDS, base=_FIRST_SECONDS), _RETRIES)
         self._retry.update_supported_errors([StorageUnavailableError])
         self._current: RedisStorage | None = None
@@ -85,18 +77,15 @@ class SharedStorage:
 
     async def _ask(self, question: Callable[[RedisStorage], Awaitable[T]]) -> T:
         try:
-            storage = await self._connected()
-            return await question(storage)
+            return await question(self._storage())
         except (ValkeyError, OSError, TimeoutError) as error:
             await self._forget()
             raise StorageUnavailableError(str(error)) from error
 
-    async def _connected(self) -> RedisStorage:
+    def _storage(self) -> RedisStorage:
         if self._current is None:
             parts = urlsplit(self._url)
-            login, at, _place = parts.netloc.rpartition("@")
-            place = f"{await self._resolve(parts.hostname or '')}:{parts.port or 6379}"
-            url = urlunsplit((_SCHEMES[parts.scheme], f"{login}{at}{place}", parts.path, parts.query, ""))
+            url = urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, parts.query, ""))
             self._current = RedisStorage(url, single_connection_client=True)
         return self._current
 
@@ -125,31 +114,3 @@ def redacted(url: str) -> str:
     login, _at, place = parts.netloc.rpartition("@")
     user = login.partition(":")[0]
     return urlunsplit((parts.scheme, f"{user}:****@{place}", parts.path, parts.query, ""))
-
-
-class ServiceNames:
-    """Addresses of the names that a cluster's DNS knows: ``<service>.<namespace>.svc``, with or without the domain."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self._known: dict[str, str] = {}
-
-    async def resolve(self, host: str) -> str:
-        """The Service's address; other names stay as they are. DNS needs no API server, so the last answer is kept.
-
-        :raises StorageUnavailableError: there is no such Service.
-        """
-        match = _SERVICE.fullmatch(host)
-        if match is None:
-            return host
-        name, namespace = match.groups()
-        try:
-            service = await self._api.find(f"/api/v1/namespaces/{namespace}/services/{name}")
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            if host in self._known:
-                return self._known[host]
-            raise StorageUnavailableError(f"{host} is not resolved: {error}") from error
-        if service is None:
-            raise StorageUnavailableError(f"failed to lookup address information: there is no Service for {host}")
-        self._known[host] = str(service["spec"]["clusterIP"])
-        return self._known[host]
