@@ -26,9 +26,11 @@ from ansible_collections.llmops.maas.plugins.module_utils._manifests.field_sets 
 )
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import (
     drop_field,
+    entries_of,
     is_applied_by,
     owned_fields,
     unite,
+    united,
 )
 
 _KUBECTL = "kubectl-client-side-apply"
@@ -36,7 +38,7 @@ _KUBECTL = "kubectl-client-side-apply"
 
 def has_client_fields(metadata: Mapping[str, Any]) -> bool:
     """Whether a client-side apply still owns fields of the object."""
-    return any(_is_client(entry) for entry in metadata.get("managedFields") or [])
+    return any(map(_is_client, entries_of(metadata)))
 
 
 def taken_over(
@@ -46,7 +48,7 @@ def taken_over(
 
     None when that is nothing. The fields in ``ignored`` get no owner: whoever changes them keeps them.
     """
-    entries = metadata.get("managedFields") or []
+    entries = entries_of(metadata)
     theirs = [entry for entry in entries if force and _is_client(entry)]
     ours = next((entry for entry in entries if is_applied_by(entry, manager)), None)
     if not theirs and not (lost and ours):
@@ -78,14 +80,11 @@ def without_client_fields(
 
     ``metadata`` is that of the object as it is. A dry run cannot follow on another one, so this is worked out here.
     """
-    rest = [entry for entry in answer["metadata"].get("managedFields") or [] if not (force and _is_client(entry))]
-    kept: Fields = {}
-    for entry in rest:
-        unite(kept, entry.get("fieldsV1") or {})
+    rest = [entry for entry in entries_of(answer["metadata"]) if not (force and _is_client(entry))]
     taken = _client_fields(metadata, ignored) if force else {}
     unite(taken, lost)
     result = copy.deepcopy(dict(answer))
-    remove(result, minus(taken, kept))
+    remove(result, minus(taken, united(rest)))
     result["metadata"]["managedFields"] = rest
     return result
 
@@ -111,10 +110,7 @@ def _is_client(entry: Mapping[str, Any]) -> bool:
 
 
 def _client_fields(metadata: Mapping[str, Any], ignored: Sequence[str]) -> Fields:
-    fields: Fields = {}
-    for entry in metadata.get("managedFields") or []:
-        if _is_client(entry):
-            unite(fields, entry.get("fieldsV1") or {})
+    fields = united(filter(_is_client, entries_of(metadata)))
     for path in ignored:
         fields = drop_field(fields, path)
     return fields

@@ -11,25 +11,26 @@ manager owns and the new manifest lacks, and so would leave a listener that was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmops.maas.plugins.module_utils._manifests.field_sets import Fields, minus, within
-from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import drop_field, unite
+from ansible_collections.llmops.maas.plugins.module_utils._manifests.owned_fields import drop_field, entries_of, united
 
 
 def lost_fields(
-    live: Mapping[str, Any], applied: Mapping[str, Any], manifest: Mapping[str, Any], ignored: Sequence[str]
+    live: Mapping[str, Any],
+    applied: Mapping[str, Any],
+    manifest: Callable[[], Mapping[str, Any]],
+    ignored: Sequence[str],
 ) -> Fields:
     """What of the set ``applied`` is still in ``live``, has no owner, and is not in the manifest.
 
     :param applied: what was ours right after the last apply.
+    :param manifest: reads it, which is needed for few objects.
     :param ignored: fields that are left to whoever changes them.
     """
-    owned: Fields = {}
-    for entry in live["metadata"].get("managedFields") or []:
-        unite(owned, entry.get("fieldsV1") or {})
-    lost = within(minus(applied, owned), live)
+    lost = within(minus(applied, united(entries_of(live["metadata"]))), live)
     for path in ("status", *ignored):
         lost = drop_field(lost, path)
-    return minus(lost, within(lost, manifest))
+    return minus(lost, within(lost, manifest())) if lost else {}

@@ -22,7 +22,7 @@ MISSING = "\0missing"
 
 def owned_fields(metadata: Mapping[str, Any], manager: str) -> dict[str, Any] | None:
     """The set of fields that ``manager`` owns by apply, or None when it owns none."""
-    for entry in metadata.get("managedFields") or []:
+    for entry in entries_of(metadata):
         if is_applied_by(entry, manager):
             return dict(entry.get("fieldsV1") or {})
     return None
@@ -119,10 +119,18 @@ def _fields(
 
 def _others(metadata: Mapping[str, Any], manager: str) -> dict[str, Any]:
     """Union of what all other entries own."""
+    return united(entry for entry in entries_of(metadata) if not is_applied_by(entry, manager))
+
+
+def entries_of(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return metadata.get("managedFields") or []
+
+
+def united(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Union of what these entries of ``managedFields`` own."""
     union: dict[str, Any] = {}
-    for entry in metadata.get("managedFields") or []:
-        if not is_applied_by(entry, manager):
-            unite(union, entry.get("fieldsV1") or {})
+    for entry in entries:
+        unite(union, entry.get("fieldsV1") or {})
     return union
 
 

@@ -147,7 +147,7 @@ class Patcher:
         if entry is None or not entry.fields or entry.uid != live["metadata"]["uid"]:
             return {}
         ignored = self.options.create_only_fields(manifest.kind, manifest.name)
-        return lost_fields(live, entry.fields, manifest.body(), ignored)
+        return lost_fields(live, entry.fields, manifest.body, ignored)
 
     def _warn_of_leftovers(self, manifest: Manifest, answer: Mapping[str, Any]) -> None:
         ignored = self.options.create_only_fields(manifest.kind, manifest.name)
