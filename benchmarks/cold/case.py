@@ -10,11 +10,11 @@ import dataclasses
 import itertools
 import json
 import os
-import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import children_seconds
 from benchmarks import CHECKOUT
 from benchmarks.bench import LOG, OURS, Bench, Sample, row
 from benchmarks.goals import BEFORE, COLD_CPU, COLD_WALL
@@ -68,12 +68,6 @@ def samples(tools: Sequence[Mapping[str, Any]], totals: Mapping[str, float], wha
         members = list(group)
         found[f"{OURS}, {' + '.join(tool['name'] for tool in members)}"] = [Sample(seconds=members[0][what])]
     return found
-
-
-def children_seconds() -> float:
-    """Processor time of all processes that this one has started, with their own, and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def size_of(folder: Path) -> int:

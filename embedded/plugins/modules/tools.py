@@ -315,20 +315,23 @@ def run(params: dict[str, Any], *, dry: bool) -> dict[str, Any]:
     shop = ToolFinder(cache_home(), params["paths"], params["go_package"], releases, images)
     found = [shop.find(tool) for tool in select(tools, params)]
     absent = [item for item in found if item.source == "build"]
+    there = [item for item in found if item.source != "build"]
     failed: dict[str, str] = {}
-    removed = params["tidy"] and not absent and not dry and remove_build_caches(shop.cache)
-    if absent and not dry and not params["tidy"]:
-        found = [item for item in found if item.source != "build"]
+    if params["tidy"]:
+        changed = not absent and not dry and remove_build_caches(shop.cache)
+    elif dry or not absent:
+        changed = bool(absent)
+    else:
         later = [tool for tool in tools if tool.name in params["prefetch"]]
         made, failed = obtain(shop, by_module(absent), later)
-        found += made
+        found = there = [*there, *made]
+        changed = len(absent) > len(failed)
         if required := [item.tool.name for item in absent if item.tool.name in failed and not item.tool.optional]:
             raise SuperviseError("\n".join(failed[name] for name in required))
-    there = [item for item in found if not (dry or params["tidy"]) or item.source != "build"]
     names = [item.tool.name for item in absent]
     left = unchecked("whether programs can be had", "nothing is downloaded or built", names)
     return {
-        "changed": removed or (len(absent) > len(failed) and not params["tidy"]),
+        "changed": changed,
         "build_caches": str(build_caches(shop.cache)),
         "unchecked": [left] if absent and dry else [],
         "paths": {item.tool.name: item.path for item in there},

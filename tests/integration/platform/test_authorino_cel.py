@@ -17,19 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modules import Go, find_go, install_go
 from ansible_collections.llmops.maas.plugins.module_utils._supervise.state import cache_home
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 from tests.support.auth_identities import questions
 from tests.support.auth_platform import MODES, expressions, planned
+from tests.support.go_toolchain import go_toolchain
 
 SOURCES = CHECKOUT / "tests/tools/authorino_cel"
-ROLE = CHECKOUT / "embedded/roles/embedded_cluster"
-MODULE, CATALOGUE = ROLE / "files/tools/controllers", ROLE / "vars/main.yml"
+MODULE = CHECKOUT / "embedded/roles/embedded_cluster/files/tools/controllers"
 PARTS = (SOURCES / "main.go", MODULE / "go.mod", MODULE / "go.sum")
 
 
@@ -46,12 +44,11 @@ def engine() -> Path:
 
 
 def built(folder: Path) -> Path:
-    version = yaml.safe_load(CATALOGUE.read_text())["__embedded_cluster_go_package"]
-    go = find_go([(1,)], cache_home(), version) or install_go(cache_home(), version)
+    go = go_toolchain((1,), folder / "caches")
     for path in PARTS:
         shutil.copy(path, folder)
     # go.mod names Authorino, not its engine, whose version follows from it.
-    environment = {**Go(go.binary, folder / "caches").environment(), "GOFLAGS": "-mod=mod -modcacherw"}
+    environment = {**go.environment(), "GOFLAGS": "-mod=mod -modcacherw"}
     command = [go.binary, "build", "-o", "engine", "."]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -15,8 +15,9 @@ import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.binaries import children_seconds
 from benchmarks.bench import Sample, by_task, row
-from benchmarks.cold.case import BEFORE_CPU_SECONDS, children_seconds, size_of
+from benchmarks.cold.case import BEFORE_CPU_SECONDS, size_of
 from benchmarks.cold.case import samples as cold_samples
 from benchmarks.goals import BEFORE, COLD_CPU, EVERYTHING, verdicts
 from benchmarks.recording import Task, manifests_of, portable

